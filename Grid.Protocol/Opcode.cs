@@ -12,6 +12,12 @@ public enum Opcode : byte
     /// <summary>Asks for the nodes and who owns which shard.</summary>
     Topology = 3,
 
+    /// <summary>
+    /// Sent by the node, as an answer with correlation 0 that nobody asked for: send nothing more on this connection, close it once everything sent is
+    /// answered. What is sent nevertheless is answered <see cref="Status.NotServing"/>.
+    /// </summary>
+    GoAway = 4,
+
     /// <summary>Stores one page.</summary>
     Put = 16,
 
