@@ -1,0 +1,144 @@
+using Akka.Configuration;
+using Microsoft.Extensions.Logging;
+
+namespace Grid.Node.Hosting;
+
+/// <summary>Everything that can be set on a node, checked. hocon/default.conf explains each with its unit and default.</summary>
+public sealed record GridSettings
+{
+    /// <summary><c>grid.node</c>.</summary>
+    public required NodeSettings Node { get; init; }
+
+    /// <summary><c>grid.gateway</c>.</summary>
+    public required GatewaySettings Gateway { get; init; }
+
+    /// <summary><c>grid.admin</c>.</summary>
+    public required AdminSettings Admin { get; init; }
+
+    /// <summary><c>grid.cluster</c>.</summary>
+    public required ClusterSettings Cluster { get; init; }
+
+    /// <summary><c>grid.memory</c>.</summary>
+    public required MemorySettings Memory { get; init; }
+
+    /// <summary><c>grid.journal</c>.</summary>
+    public required JournalSettings Journal { get; init; }
+
+    /// <summary><c>grid.objects</c>.</summary>
+    public required ObjectSettings Objects { get; init; }
+
+    /// <summary><c>grid.stop</c>.</summary>
+    public required StopSettings Stop { get; init; }
+
+    /// <summary><c>grid.log</c>.</summary>
+    public required LogSettings Log { get; init; }
+
+    /// <summary>The operator's overrides of Akka's settings, checked for safety.</summary>
+    public Config AkkaOverrides { get; init; } = Config.Empty;
+
+    /// <summary>Reads settings from one HOCON text over the defaults, as tests need it.</summary>
+    /// <param name="hocon">The text, e.g. <c>grid.gateway.port = 0</c>.</param>
+    /// <param name="baseDirectory">Where relative directories begin; the working directory by default.</param>
+    /// <exception cref="StartupException">A setting is unknown, wrong or contradicts another.</exception>
+    public static GridSettings Parse(string hocon, string? baseDirectory = null)
+    {
+        return GridSettingsReader.Read(SettingLayers.Load(hocon), baseDirectory ?? Environment.CurrentDirectory);
+    }
+}
+
+/// <summary>Who this node is and where it keeps its things.</summary>
+/// <param name="Name">Its name in logs, metrics and the status page.</param>
+/// <param name="DataDirectory">Full path of the directory of everything it keeps.</param>
+public sealed record NodeSettings(string Name, string DataDirectory);
+
+/// <summary>The data plane.</summary>
+public sealed record GatewaySettings
+{
+    /// <summary>Address to listen on.</summary>
+    public required string Host { get; init; }
+
+    /// <summary>Port to listen on; 0: a free one.</summary>
+    public required int Port { get; init; }
+
+    /// <summary><c>host:port</c> that clients are told; empty: where it listens.</summary>
+    public required string PublicAddress { get; init; }
+
+    /// <summary>Most connections at a time.</summary>
+    public required int MaxConnections { get; init; }
+
+    /// <summary>Unanswered requests of one connection.</summary>
+    public required int WindowRequests { get; init; }
+
+    /// <summary>Unanswered request bytes of one connection.</summary>
+    public required int WindowBytes { get; init; }
+
+    /// <summary>How long a connection may take to say hello.</summary>
+    public required TimeSpan HelloTimeout { get; init; }
+
+    /// <summary>Silence after which TCP probes the peer.</summary>
+    public required TimeSpan KeepAlive { get; init; }
+
+    /// <summary>Whether echo is answered.</summary>
+    public required bool Echo { get; init; }
+}
+
+/// <summary>The operators' HTTP.</summary>
+/// <param name="Host">Address to listen on.</param>
+/// <param name="Port">Port to listen on; 0: a free one.</param>
+public sealed record AdminSettings(string Host, int Port);
+
+/// <summary>The control plane.</summary>
+/// <param name="Name">Name of the cluster and its actor systems.</param>
+/// <param name="Host">Address to listen on, as other nodes know it.</param>
+/// <param name="Port">Port to listen on; 0: a free one.</param>
+/// <param name="SeedNodes">Nodes to join, <c>host:port</c>; none: this node forms a cluster of its own.</param>
+/// <param name="Shards">Shards that objects are spread over.</param>
+public sealed record ClusterSettings(string Name, string Host, int Port, IReadOnlyList<string> SeedNodes, int Shards);
+
+/// <summary>The node's memory.</summary>
+/// <param name="LimitBytes">What the process keeps to.</param>
+public sealed record MemorySettings(long LimitBytes);
+
+/// <summary>Which database keeps persistent pools.</summary>
+public enum JournalProvider
+{
+    /// <summary>A file of this node.</summary>
+    Sqlite,
+
+    /// <summary>A server shared by all nodes.</summary>
+    PostgreSql,
+}
+
+/// <summary>Where and how persistent pools are kept.</summary>
+public sealed record JournalSettings
+{
+    /// <summary>The database.</summary>
+    public required JournalProvider Provider { get; init; }
+
+    /// <summary>Full path of SQLite's file.</summary>
+    public required string Path { get; init; }
+
+    /// <summary>PostgreSQL's connection string. Secret.</summary>
+    public required string ConnectionString { get; init; }
+
+    /// <summary>Size that one event of an object is filled to.</summary>
+    public required int EventTargetBytes { get; init; }
+
+    /// <summary>How long a write may take.</summary>
+    public required TimeSpan WriteTimeout { get; init; }
+}
+
+/// <summary>Object actors.</summary>
+/// <param name="PassivateAfter">Idle time after which an object leaves memory.</param>
+/// <param name="QueueRequests">Requests that may wait for one object.</param>
+/// <param name="ActivateTimeout">How long a request waits for its object.</param>
+public sealed record ObjectSettings(TimeSpan PassivateAfter, int QueueRequests, TimeSpan ActivateTimeout);
+
+/// <summary>The graceful stop.</summary>
+/// <param name="Timeout">Its longest duration.</param>
+public sealed record StopSettings(TimeSpan Timeout);
+
+/// <summary>What is printed.</summary>
+/// <param name="Level">Least severe level of the node's own messages.</param>
+/// <param name="AkkaLevel">Least severe level of Akka's.</param>
+public sealed record LogSettings(LogLevel Level, LogLevel AkkaLevel);
