@@ -1,1 +1,1 @@
-return 0;
+return await Grid.Node.Hosting.NodeProcess.RunAsync(args);

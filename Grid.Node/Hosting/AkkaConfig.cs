@@ -1,0 +1,56 @@
+using Akka.Configuration;
+using Microsoft.Extensions.Logging;
+
+namespace Grid.Node.Hosting;
+
+/// <summary>Akka's configuration of a node: operator's overrides over what follows from <see cref="GridSettings"/> over akka.conf.</summary>
+internal static class AkkaConfig
+{
+    /// <summary>Builds it.</summary>
+    /// <param name="settings">The node's settings.</param>
+    /// <param name="parts">What parts of the node add, e.g. the journal's plugin.</param>
+    /// <exception cref="StartupException">Timings contradict each other.</exception>
+    public static Config Build(GridSettings settings, params ReadOnlySpan<Config> parts)
+    {
+        var config = new Config(HoconText.Parse(SettingLayers.Resource("akka.conf"), "akka.conf"));
+        foreach (var part in parts) config = part.WithFallback(config);
+        config = settings.AkkaOverrides.WithFallback(FromSettings(settings).WithFallback(config));
+        CheckTimings(settings, config);
+        return config;
+    }
+
+    private static Config FromSettings(GridSettings settings)
+    {
+        var text = $$"""
+            akka {
+              loglevel = {{LevelName(settings.Log.AkkaLevel)}}
+              remote.dot-netty.tcp { hostname = {{HoconText.Quote(settings.Cluster.Host)}}, port = {{settings.Cluster.Port}} }
+              cluster.sharding.number-of-shards = {{settings.Cluster.Shards}}
+            }
+            """;
+        return new Config(HoconText.Parse(text, "settings"));
+    }
+
+    private static string LevelName(LogLevel level)
+    {
+        return level switch
+        {
+            LogLevel.Trace or LogLevel.Debug => "DEBUG",
+            LogLevel.Information => "INFO",
+            LogLevel.Warning => "WARNING",
+            _ => "ERROR",
+        };
+    }
+
+    private static void CheckTimings(GridSettings settings, Config config)
+    {
+        const string handoff = "akka.cluster.sharding.handoff-timeout";
+        const string phase = "akka.coordinated-shutdown.phases.cluster-sharding-shutdown-region.timeout";
+        var handoffTimeout = config.GetTimeSpan(handoff);
+        var phaseTimeout = config.GetTimeSpan(phase);
+        if (phaseTimeout <= handoffTimeout)
+            throw StartupException.Setting($"{phase} ({phaseTimeout.TotalSeconds:0.#} s) must be longer than {handoff} ({handoffTimeout.TotalSeconds:0.#} s)");
+        if (settings.Stop.Timeout <= phaseTimeout)
+            throw StartupException.Setting($"grid.stop.timeout ({settings.Stop.Timeout.TotalSeconds:0.#} s) must be longer than {phase} ({phaseTimeout.TotalSeconds:0.#} s)");
+    }
+}

@@ -1,0 +1,70 @@
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.Logging;
+
+namespace Grid.Node.Hosting;
+
+/// <summary>
+/// Kestrel listening for the data plane, in a server of its own: it stops accepting while health and metrics go on answering.
+/// </summary>
+internal sealed class DataListener : IAsyncDisposable
+{
+    private readonly WebApplication _app;
+
+    private DataListener(WebApplication app) => _app = app;
+
+    /// <summary>The port it listens on.</summary>
+    public int Port { get; private set; }
+
+    /// <summary>Listens.</summary>
+    /// <param name="settings">Where.</param>
+    /// <param name="handler">What serves a connection.</param>
+    /// <param name="loggers">The node's log.</param>
+    /// <param name="cancellation">Gives up.</param>
+    /// <exception cref="StartupException">The address cannot be had.</exception>
+    public static async Task<DataListener> StartAsync(GatewaySettings settings, ConnectionDelegate handler, ILoggerFactory loggers, CancellationToken cancellation)
+    {
+        var endPoint = await Binding.ResolveAsync("grid.gateway", settings.Host, settings.Port, cancellation);
+        var builder = Servers.CreateBuilder(loggers);
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(endPoint, listen => listen.Use(_ => handler)));
+        // UnsafePreferInlineScheduling stays off: it defeats the batching of writes and is several times slower at depth.
+        builder.Services.Configure<SocketTransportOptions>(transport => transport.CreateBoundListenSocket = at => Listen(at, settings.KeepAlive));
+        var listener = new DataListener(builder.Build());
+        try
+        {
+            await Binding.StartAsync(listener._app, "grid.gateway", endPoint, cancellation);
+            listener.Port = Binding.Port(listener._app);
+            return listener;
+        }
+        catch
+        {
+            await listener.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// Stops accepting, asks every connection to end (its <c>ConnectionClosedRequested</c>) and waits until they have;
+    /// what is left when <paramref name="cancellation"/> fires is cut.
+    /// </summary>
+    public Task StopAsync(CancellationToken cancellation)
+    {
+        return _app.StopAsync(cancellation);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => _app.DisposeAsync();
+
+    // Accepted sockets inherit the options, so that a peer that vanished without a word does not hold its connection for ever.
+    private static Socket Listen(EndPoint endPoint, TimeSpan keepAlive)
+    {
+        var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint);
+        socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, (int)keepAlive.TotalSeconds);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, Math.Max(1, (int)keepAlive.TotalSeconds / 6));
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, 3);
+        return socket;
+    }
+}

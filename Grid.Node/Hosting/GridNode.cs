@@ -1,0 +1,126 @@
+using Akka.Actor;
+using Akka.Actor.Setup;
+using Akka.Cluster;
+using Grid.Node.Admin;
+using Grid.Protocol;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.Extensions.Logging;
+using MemberStatus = Grid.Node.Admin.MemberStatus;
+
+namespace Grid.Node.Hosting;
+
+/// <summary>The parts of one node, put together in the order they need each other and taken apart in the opposite order.</summary>
+internal sealed class GridNode : INodeStatusSource
+{
+    private readonly GridSettings _settings;
+    private readonly ILoggerFactory _loggers;
+    private readonly TaskCompletionSource<int> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private ActorSystem? _system;
+    private Cluster? _cluster;
+    private volatile bool _stopping;
+
+    /// <summary>A node that has not started.</summary>
+    public GridNode(GridSettings settings, Readiness readiness, ILoggerFactory loggers)
+    {
+        (_settings, _loggers) = (settings, loggers);
+        readiness.Add("cluster", CheckCluster);
+    }
+
+    /// <summary>Completes with the exit code when the node ends by itself: removed from the cluster, or failed.</summary>
+    public Task<int> Ended => _ended.Task;
+
+    /// <summary>The port of the control plane, once started.</summary>
+    public int ClusterPort { get; private set; }
+
+    /// <summary>Starts every part; returns when the node serves.</summary>
+    /// <param name="publicAddress">What clients are told for this node's data plane.</param>
+    /// <param name="cancellation">Gives up.</param>
+    public async Task StartAsync(string publicAddress, CancellationToken cancellation)
+    {
+        Binding.Probe("grid.cluster", await Binding.ResolveAsync("grid.cluster", _settings.Cluster.Host, _settings.Cluster.Port, cancellation));
+        var setup = ActorSystemSetup.Create(BootstrapSetup.Create().WithConfig(AkkaConfig.Build(_settings)), new LoggerFactorySetup(_loggers));
+        _system = ActorSystem.Create(_settings.Cluster.Name, setup);
+        _cluster = Cluster.Get(_system);
+        ClusterPort = _cluster.SelfAddress.Port ?? 0;
+        WatchEnd(_system);
+        await JoinAsync(_cluster, cancellation);
+    }
+
+    /// <summary>Serves one client connection until it ends.</summary>
+    public Task OnConnectedAsync(ConnectionContext connection)
+    {
+        return Task.CompletedTask;
+    }
+
+    /// <summary>Asks the clients to leave; the listener stops accepting meanwhile.</summary>
+    public Task DrainAsync(CancellationToken cancellation)
+    {
+        _stopping = true;
+        return Task.CompletedTask;
+    }
+
+    /// <summary>Leaves the cluster and stops every part.</summary>
+    public async Task StopAsync(CancellationToken cancellation)
+    {
+        _stopping = true;
+        if (_system != null) await CoordinatedShutdown.Get(_system).Run(NodeStops.Instance).WaitAsync(cancellation);
+    }
+
+    /// <inheritdoc/>
+    public MemoryStatus Memory() => new(_settings.Memory.LimitBytes, 0, 0, 0, 0, 0, 0);
+
+    /// <inheritdoc/>
+    public IReadOnlyList<MemberStatus> Members()
+    {
+        if (_cluster is not { } cluster) return [];
+        var state = cluster.State;
+        return
+        [
+            .. state.Members.Select(member => new MemberStatus(
+                member.Address.ToString(), member.Status.ToString(), !state.Unreachable.Contains(member), member.UniqueAddress.Equals(cluster.SelfUniqueAddress))),
+        ];
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<PoolInfo> Pools() => [];
+
+    /// <inheritdoc/>
+    public long Objects() => 0;
+
+    private async Task JoinAsync(Cluster cluster, CancellationToken cancellation)
+    {
+        var up = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        cluster.RegisterOnMemberUp(() => up.TrySetResult());
+        if (_settings.Cluster.SeedNodes.Count == 0)
+            await cluster.JoinAsync(cluster.SelfAddress, cancellation);
+        else
+            await cluster.JoinSeedNodesAsync(_settings.Cluster.SeedNodes.Select(seed => Address.Parse($"akka.tcp://{_settings.Cluster.Name}@{seed}")), cancellation);
+        await up.Task.WaitAsync(cancellation);
+    }
+
+    private void WatchEnd(ActorSystem system)
+    {
+        _ = system.WhenTerminated.ContinueWith(
+            _ =>
+            {
+                if (_stopping) return;
+                var downed = CoordinatedShutdown.Get(system).ShutdownReason is CoordinatedShutdown.ClusterDowningReason;
+                _ended.TrySetResult(downed ? ExitCodes.Downed : ExitCodes.Failure);
+            },
+            CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+    }
+
+    private ReadinessResult CheckCluster()
+    {
+        if (_cluster is not { } cluster) return ReadinessResult.NotReady("not started");
+        var status = cluster.SelfMember.Status;
+        return status == Akka.Cluster.MemberStatus.Up ? ReadinessResult.Ok($"{cluster.State.Members.Count} members") : ReadinessResult.NotReady($"this node is {status}");
+    }
+
+    private sealed class NodeStops : CoordinatedShutdown.Reason
+    {
+        public static readonly NodeStops Instance = new();
+
+        public override int ExitCode => ExitCodes.Ok;
+    }
+}
