@@ -6,6 +6,11 @@ namespace Grid.Node.Hosting;
 internal sealed class DataDirectory : IDisposable
 {
     private const string LockName = "node.lock";
+    private const string OwnerName = "node.pid";
+
+    /// <summary>EWOULDBLOCK: somebody else holds the lock.</summary>
+    private const int WouldBlock = 11;
+
     private readonly FileStream _lock;
 
     private DataDirectory(string path, FileStream held)
@@ -22,7 +27,6 @@ internal sealed class DataDirectory : IDisposable
     /// <exception cref="StartupException">It cannot be written, or another node uses it.</exception>
     public static DataDirectory Open(string path)
     {
-        var lockPath = Path.Combine(path, LockName);
         try
         {
             Directory.CreateDirectory(path);
@@ -35,18 +39,19 @@ internal sealed class DataDirectory : IDisposable
         try
         {
             // FileShare.None is flock(LOCK_EX) here: the kernel lets go of it when the process dies.
-            held = new FileStream(lockPath, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-            held.SetLength(0);
-            held.Write(System.Text.Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture)));
-            held.Flush(flushToDisk: true);
+            held = new FileStream(Path.Combine(path, LockName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            // Who holds it stands beside it: a locked file cannot be read.
+            File.WriteAllText(Path.Combine(path, OwnerName), Environment.ProcessId.ToString(CultureInfo.InvariantCulture));
             return new DataDirectory(path, held);
+        }
+        catch (IOException e) when (held == null && e.HResult == WouldBlock)
+        {
+            throw new StartupException(ExitCodes.Surroundings,
+                $"grid.node.data-directory: {path} is in use by another node{Owner(path)}; stop it, or set another directory (--set grid.node.data-directory=…)", e);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             held?.Dispose();
-            if (held == null && e is IOException && File.Exists(lockPath) && Owner(lockPath) is { } owner)
-                throw new StartupException(ExitCodes.Surroundings,
-                    $"grid.node.data-directory: {path} is in use by another node{owner}; stop it, or set another directory (--set grid.node.data-directory=…)", e);
             throw Unusable(path, e);
         }
     }
@@ -54,18 +59,16 @@ internal sealed class DataDirectory : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _lock.Dispose();
 
-    // Null: the file is not locked by anybody, or cannot be read.
-    private static string? Owner(string lockPath)
+    private static string Owner(string path)
     {
         try
         {
-            using var probe = new FileStream(lockPath, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
-            using var reader = new StreamReader(probe);
-            return int.TryParse(reader.ReadToEnd(), out var process) ? $" (process {process})" : "";
+            return int.TryParse(File.ReadAllText(Path.Combine(path, OwnerName)), out var process) ? $" (process {process})" : "";
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            return null;
+            // The number is a courtesy; that the directory is in use is known without it.
+            return "";
         }
     }
 

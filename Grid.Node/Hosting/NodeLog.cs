@@ -13,6 +13,8 @@ internal static class NodeLog
             .SetMinimumLevel(settings.Level)
             .AddFilter("Akka", settings.AkkaLevel)
             .AddFilter("Microsoft", LogLevel.Warning)
+            // A server that cannot start is told to the operator in one line of ours.
+            .AddFilter("Microsoft.Extensions.Hosting", LogLevel.None)
             .AddSimpleConsole(console =>
             {
                 console.SingleLine = true;
