@@ -134,6 +134,9 @@ public sealed class GridMetrics : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _meter.Dispose();
 
+    /// <summary>Whether an instrument is one of this node's, not of another node in the process.</summary>
+    internal bool Owns(Instrument instrument) => ReferenceEquals(instrument.Meter, _meter);
+
     private static string Name(Enum value) => JsonNames.Of(value);
 
     private void Observe(string name, PlainCounter counter, string unit, string description)
