@@ -1,0 +1,171 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using Grid.Protocol;
+using Grid.Tests.Harness;
+
+namespace Grid.Tests.Fuzz;
+
+/// <summary>Makes frames that are nearly right: valid ones of every operation, changed by one or more mutators. All of it follows from the seed.</summary>
+internal sealed class FrameMutator
+{
+    private readonly Random _random;
+    private readonly PoolId[] _pools;
+    private readonly byte[][] _valid;
+
+    public FrameMutator(int seed, params PoolId[] pools)
+    {
+        _random = new Random(seed);
+        _pools = pools;
+        _valid = [.. ValidFrames()];
+    }
+
+    /// <summary>A frame with wrong contents whose length field is right: the connection can go on after it.</summary>
+    public byte[] NextFramed()
+    {
+        var frame = (byte[])_valid[_random.Next(_valid.Length)].Clone();
+        var mutations = 1 + _random.Next(3);
+        for (var i = 0; i < mutations; i++) frame = MutateContents(frame);
+        BinaryPrimitives.WriteUInt32LittleEndian(frame, (uint)(frame.Length - sizeof(uint)));
+        BinaryPrimitives.WriteUInt64LittleEndian(frame.AsSpan(8), (ulong)_random.NextInt64());
+        return frame;
+    }
+
+    /// <summary>A frame that may break the framing: a lying length, a cut, a splice, noise.</summary>
+    public byte[] NextBroken()
+    {
+        var frame = (byte[])_valid[_random.Next(_valid.Length)].Clone();
+        switch (_random.Next(6))
+        {
+            case 0:
+                BinaryPrimitives.WriteUInt32LittleEndian(frame, AnyNumber());
+                return frame;
+            case 1:
+                BinaryPrimitives.WriteUInt32LittleEndian(frame, (uint)Math.Max(0, frame.Length - sizeof(uint) + _random.Next(-20, 20)));
+                return frame;
+            case 2:
+                return frame[.._random.Next(1, frame.Length)];
+            case 3:
+                var other = _valid[_random.Next(_valid.Length)];
+                return [.. frame.AsSpan(0, _random.Next(frame.Length)), .. other.AsSpan(_random.Next(other.Length))];
+            case 4:
+                FlipBits(frame, 1 + _random.Next(16));
+                return frame;
+            default:
+                var noise = new byte[_random.Next(1, 200)];
+                _random.NextBytes(noise);
+                return noise;
+        }
+    }
+
+    /// <summary>The first frame of a connection: mostly a right hello.</summary>
+    public byte[] NextHello()
+    {
+        var hello = RawConnection.Hello();
+        switch (_random.Next(40))
+        {
+            case 0:
+                return RawConnection.Hello((ushort)_random.Next(65536), (ushort)_random.Next(65536));
+            case 1:
+                FlipBits(hello, 1 + _random.Next(8));
+                return hello;
+            case 2:
+                return NextBroken();
+            default:
+                return hello;
+        }
+    }
+
+    private byte[] MutateContents(byte[] frame)
+    {
+        switch (_random.Next(12))
+        {
+            case 0:
+                frame[4] = (byte)_random.Next(256);
+                return frame;
+            case 1:
+                frame[5] = (byte)_random.Next(256);
+                return frame;
+            case 2:
+                frame[6 + _random.Next(2)] = (byte)_random.Next(256);
+                return frame;
+            case 3 when frame.Length > ProtocolLimits.HeaderBytes:
+                // A field of the head: pool, object, index, count.
+                var words = Math.Min(frame.Length - ProtocolLimits.HeaderBytes, ObjectRequestHead.MaxBytes) / sizeof(uint);
+                if (words == 0) goto default;
+                BinaryPrimitives.WriteUInt32LittleEndian(frame.AsSpan(ProtocolLimits.HeaderBytes + (sizeof(uint) * _random.Next(words))), AnyNumber());
+                return frame;
+            case 4:
+                // A shorter body under a right length.
+                return frame[.._random.Next(ProtocolLimits.HeaderBytes, frame.Length + 1)];
+            case 5:
+                var more = new byte[_random.Next(1, 300)];
+                _random.NextBytes(more);
+                return [.. frame, .. more];
+            case 6:
+                var other = _valid[_random.Next(_valid.Length)];
+                var cut = _random.Next(ProtocolLimits.HeaderBytes, frame.Length + 1);
+                return [.. frame.AsSpan(0, cut), .. other.AsSpan(_random.Next(ProtocolLimits.HeaderBytes, other.Length + 1))];
+            case 7 or 8:
+                // Another object or index: the operation stays right, only not what was meant.
+                if (frame.Length < ProtocolLimits.HeaderBytes + ObjectRequestHead.FixedBytes) goto default;
+                frame[ProtocolLimits.HeaderBytes + 8 + _random.Next(28)] ^= (byte)(1 << _random.Next(8));
+                return frame;
+            default:
+                FlipBits(frame, 1 + _random.Next(4));
+                return frame;
+        }
+    }
+
+    private void FlipBits(byte[] frame, int bits)
+    {
+        for (var i = 0; i < bits; i++) frame[_random.Next(frame.Length)] ^= (byte)(1 << _random.Next(8));
+    }
+
+    private uint AnyNumber() => _random.Next(6) switch
+    {
+        0 => 0,
+        1 => uint.MaxValue,
+        2 => int.MaxValue,
+        3 => 0x80000000,
+        4 => (uint)_random.Next(5000),
+        _ => (uint)_random.NextInt64(),
+    };
+
+    private IEnumerable<byte[]> ValidFrames()
+    {
+        var page = PageBytes.Random(1);
+        foreach (var pool in _pools)
+        {
+            var id = ObjectId.FromUInt64((ulong)_random.Next(8));
+            var head = new ObjectRequestHead(pool, id, (uint)_random.Next(64), 0);
+            yield return RawConnection.ObjectFrame(Opcode.Put, 1, head with { Count = page.Length }, page);
+            yield return RawConnection.ObjectFrame(Opcode.Get, 1, head);
+            yield return RawConnection.ObjectFrame(Opcode.Get, 1, head, flags: RequestFlags.Keep);
+            yield return RawConnection.ObjectFrame(Opcode.Get, 1, head, flags: RequestFlags.Take);
+            yield return RawConnection.ObjectFrame(Opcode.FlushPage, 1, head);
+            yield return RawConnection.ObjectFrame(Opcode.FlushObject, 1, head with { Index = 0 });
+            yield return RawConnection.ObjectFrame(Opcode.Get, 1, head with { Session = Guid.NewGuid(), Epoch = 3 }, flags: RequestFlags.Forwarded);
+            var entries = new byte[4 * BatchEntry.SizeBytes];
+            for (var i = 0; i < 4; i++) new BatchEntry((uint)i, i > 0).Write(entries.AsSpan(i * BatchEntry.SizeBytes));
+            yield return RawConnection.ObjectFrame(Opcode.WriteBatch, 1, head with { Index = 0, Count = 4 }, [.. entries, .. page]);
+            var conditional = head with { Index = 0, Count = 4, Condition = new ObjectVersion(5, 6) };
+            yield return RawConnection.ObjectFrame(Opcode.WriteBatch, 1, conditional, [.. entries, .. page], RequestFlags.Conditional);
+            yield return RawConnection.ObjectFrame(Opcode.GetBatch, 1, head with { Index = 0, Count = 3 }, [1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0]);
+            yield return RawConnection.ObjectFrame(Opcode.GetBatch, 1, conditional with { Count = 1 }, [1, 0, 0, 0], RequestFlags.Conditional | RequestFlags.Take);
+        }
+
+        yield return RawConnection.Frame(Opcode.Ping, 1, []);
+        yield return RawConnection.Frame(Opcode.Topology, 1, []);
+        yield return RawConnection.Hello();
+        yield return RawConnection.Frame(Opcode.Echo, 1, []);
+        yield return RawConnection.Frame(Opcode.PoolStat, 1, Text("fuzz-ephemeral"));
+        yield return RawConnection.Frame(Opcode.PoolOpen, 1, Text("fuzz-ephemeral"));
+    }
+
+    private static byte[] Text(string name)
+    {
+        var body = new ArrayBufferWriter<byte>();
+        new BodyWriter(body).String(name);
+        return body.WrittenSpan.ToArray();
+    }
+}

@@ -1,0 +1,115 @@
+using System.Buffers;
+using System.Diagnostics;
+using Grid.Client;
+using Grid.Protocol;
+using Grid.Tests.Harness;
+using Xunit;
+using Xunit.Abstractions;
+
+namespace Grid.Tests.Fuzz;
+
+/// <summary>A live node under a million mutated frames: the same process goes on serving, in its memory, and another client notices nothing.</summary>
+[Collection(OwnNodes.Name)]
+public sealed class LiveFuzzTests(ITestOutputHelper output)
+{
+    private const int Frames = 1_000_000;
+    private const int LimitMebibytes = 256;
+    private const int Connections = 4;
+    private const int FramesPerBurst = 200;
+    private int _sent;
+    private int _answered;
+    private int _connected;
+
+    [Fact]
+    public async Task A_million_mutated_frames_leave_the_node_serving_within_its_memory_and_other_clients_untouched()
+    {
+        var seed = Seeds.Next(output);
+        await using var node = await NodeProcess.StartAsync(NodeSetup.WithMemoryLimit(LimitMebibytes), output);
+        var pid = node.Pid;
+        await using var bystander = await node.ConnectAsync("bystander");
+        var pools = await CreatePoolsAsync(bystander);
+        using var done = new CancellationTokenSource();
+        var wellBehaved = WellBehavedAsync(bystander, () => done.IsCancellationRequested);
+
+        var clock = Stopwatch.StartNew();
+        var fuzzers = Enumerable.Range(0, Connections).Select(i => Task.Run(() => FuzzAsync(node, new FrameMutator(seed + i, pools))));
+        await Task.WhenAll(fuzzers);
+        output.WriteLine($"{_sent} frames over {_connected} connections, {_answered} answered, in {clock.Elapsed.TotalSeconds:0.0} s; RSS at most {node.PeakRssBytes() >> 20} MiB");
+
+        await done.CancelAsync();
+        Assert.True(await wellBehaved > 0, "the well-behaved client did nothing");
+        Assert.False(node.HasExited);
+        Assert.Equal(pid, node.Pid);
+        Assert.True(_answered > Frames / 2, $"only {_answered} of {_sent} frames were answered");
+        Assert.True(node.PeakRssBytes() <= (LimitMebibytes + 150L) << 20, $"RSS reached {node.PeakRssBytes() >> 20} MiB under a limit of {LimitMebibytes} MiB");
+        await using var fresh = await node.ConnectAsync();
+        var pool = await fresh.CreatePoolAsync(Names.Unique("after"), Kinds.Options(PoolKind.Persistent, PoolSharing.Private));
+        await pool.StoreAsync(Names.Object(), 0, PageBytes.Random(1));
+        Assert.Equal(200, (await node.HttpGetAsync("/health/ready")).Status);
+    }
+
+    private static async Task<PoolId[]> CreatePoolsAsync(GridClient client)
+    {
+        var options = new PoolOptions { Sharing = PoolSharing.Shared, QuotaPages = 4000 };
+        return
+        [
+            (await client.CreatePoolAsync("fuzz-ephemeral", options)).Id,
+            (await client.CreatePoolAsync("fuzz-compressed", options with { Compression = PageCompression.Lz4 })).Id,
+            (await client.CreatePoolAsync("fuzz-persistent", options with { Kind = PoolKind.Persistent })).Id,
+        ];
+    }
+
+    /// <summary>Connections, each a burst of frames; the last of a burst breaks the framing.</summary>
+    private async Task FuzzAsync(NodeProcess node, FrameMutator mutator)
+    {
+        var burst = new ArrayBufferWriter<byte>();
+        while (Volatile.Read(ref _sent) < Frames)
+        {
+            burst.ResetWrittenCount();
+            burst.Write(mutator.NextHello());
+            for (var i = 0; i < FramesPerBurst - 2; i++) burst.Write(mutator.NextFramed());
+            burst.Write(mutator.NextBroken());
+            await using var connection = await RawConnection.OpenAsync(node.Ports.Data);
+            Interlocked.Increment(ref _connected);
+            Interlocked.Add(ref _sent, FramesPerBurst);
+            var sending = SendAllAsync(connection, burst.WrittenMemory);
+            while (await connection.ReadAsync() is { } answer)
+            {
+                // What a node sends is well-formed whatever it was sent.
+                Assert.True(answer.Header.IsAnswer || answer.Header.Opcode == Opcode.GoAway, $"{answer.Header}");
+                Interlocked.Increment(ref _answered);
+            }
+
+            await sending;
+        }
+    }
+
+    private static async Task SendAllAsync(RawConnection connection, ReadOnlyMemory<byte> bytes)
+    {
+        if (await connection.TrySendAsync(bytes)) connection.CloseOutput();
+    }
+
+    /// <summary>Another tenant of the node: every page it put must be what it gets, and no call may fail.</summary>
+    private static async Task<int> WellBehavedAsync(GridClient client, Func<bool> done)
+    {
+        var ephemeral = await client.CreatePoolAsync(Names.Unique("good"), Kinds.Options(PoolKind.Ephemeral, PoolSharing.Shared));
+        var persistent = await client.CreatePoolAsync(Names.Unique("good"), Kinds.Options(PoolKind.Persistent, PoolSharing.Private));
+        var id = Names.Object();
+        var rounds = 0;
+        var expected = new Dictionary<uint, ulong>();
+        while (!done())
+        {
+            var index = (uint)(rounds % 128);
+            var number = (ulong)rounds++;
+            await ephemeral.StoreAsync(id, index, PageBytes.Mixed(number));
+            await persistent.StoreAsync(id, index, PageBytes.Mixed(number));
+            expected[index] = number;
+            await ephemeral.AssertHoldsAsync(id, index, PageBytes.Mixed(number));
+            var other = (uint)((rounds * 7) % 128);
+            if (expected.TryGetValue(other, out var known)) await persistent.AssertHoldsAsync(id, other, PageBytes.Mixed(known));
+        }
+
+        foreach (var (index, number) in expected) await persistent.AssertHoldsAsync(id, index, PageBytes.Mixed(number));
+        return rounds;
+    }
+}

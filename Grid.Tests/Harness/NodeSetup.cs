@@ -1,0 +1,51 @@
+using Grid.Protocol;
+using Xunit;
+
+namespace Grid.Tests.Harness;
+
+/// <summary>How a test wants its node.</summary>
+public sealed record NodeSetup
+{
+    /// <summary>Settings over <c>hocon/test.conf</c>, as <c>--set key=value</c>.</summary>
+    public IReadOnlyDictionary<string, string> Settings { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Environment variables of the process.</summary>
+    public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Where the node keeps its data; null: a folder of its own, removed with it.</summary>
+    public string? DataDirectory { get; init; }
+
+    /// <summary>A shell line that the node's command is started through with <c>exec</c>, so that limits apply to it and its pid stays; empty: none.</summary>
+    public string ShellPrelude { get; init; } = "";
+
+    /// <summary>How long the node may take to serve.</summary>
+    public TimeSpan StartDeadline { get; init; } = TimeSpan.FromSeconds(60);
+
+    public static NodeSetup Default { get; } = new();
+
+    /// <summary>A node whose whole process is to stay within this much memory, in MiB.</summary>
+    public static NodeSetup WithMemoryLimit(int mebibytes) => Default.With("grid.memory.limit", $"{mebibytes}MiB");
+
+    public NodeSetup With(string key, string value) =>
+        this with { Settings = new Dictionary<string, string>(Settings) { [key] = value } };
+}
+
+/// <summary>The four kinds of pool, for theories.</summary>
+public static class Kinds
+{
+    public static TheoryData<PoolKind, PoolSharing> All { get; } = new()
+    {
+        { PoolKind.Ephemeral, PoolSharing.Private },
+        { PoolKind.Ephemeral, PoolSharing.Shared },
+        { PoolKind.Persistent, PoolSharing.Private },
+        { PoolKind.Persistent, PoolSharing.Shared },
+    };
+
+    public static TheoryData<PoolKind, PoolSharing> Persistent { get; } = new()
+    {
+        { PoolKind.Persistent, PoolSharing.Private },
+        { PoolKind.Persistent, PoolSharing.Shared },
+    };
+
+    public static PoolOptions Options(PoolKind kind, PoolSharing sharing) => new() { Kind = kind, Sharing = sharing };
+}
