@@ -2,6 +2,10 @@ using Akka.Actor;
 using Akka.Actor.Setup;
 using Akka.Cluster;
 using Grid.Node.Admin;
+using Grid.Node.Gateway;
+using Grid.Node.Memory;
+using Grid.Node.Objects;
+using Grid.Node.Pools;
 using Grid.Protocol;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Logging;
@@ -15,14 +19,22 @@ internal sealed class GridNode : INodeStatusSource
     private readonly GridSettings _settings;
     private readonly ILoggerFactory _loggers;
     private readonly TaskCompletionSource<int> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly GridMetrics _metrics;
+    private readonly PageStore _store;
+    private readonly GatewayConnectionHandler _door;
+    private readonly ConnectionTable _connections = new();
+    private readonly PoolView _pools = new();
+    private ObjectServices? _objects;
     private ActorSystem? _system;
     private Cluster? _cluster;
     private volatile bool _stopping;
 
     /// <summary>A node that has not started.</summary>
-    public GridNode(GridSettings settings, Readiness readiness, ILoggerFactory loggers)
+    public GridNode(GridSettings settings, Readiness readiness, GridMetrics metrics, ILoggerFactory loggers)
     {
-        (_settings, _loggers) = (settings, loggers);
+        (_settings, _metrics, _loggers) = (settings, metrics, loggers);
+        _store = new PageStore(new PageStoreOptions(settings.Memory.LimitBytes));
+        _door = new GatewayConnectionHandler(settings.Gateway.MaxConnections, loggers.CreateLogger("Grid.Gateway"));
         readiness.Add("cluster", CheckCluster);
     }
 
@@ -44,19 +56,46 @@ internal sealed class GridNode : INodeStatusSource
         ClusterPort = _cluster.SelfAddress.Port ?? 0;
         WatchEnd(_system);
         await JoinAsync(_cluster, cancellation);
+        _objects = new ObjectServices { Store = _store, Pools = _pools, Limits = new ObjectLimits(_settings.Journal.EventTargetBytes, TimeSpan.FromSeconds(1), 64), DataAddress = publicAddress };
+        StartServing(_system, _objects, publicAddress);
+    }
+
+    private void StartServing(ActorSystem system, ObjectServices objects, string publicAddress)
+    {
+        objects.Watcher = system.ActorOf(Props.Create(() => new ObjectWatcher(_connections)), "object-watcher");
+        var region = ObjectSharding.Start(system, objects, _settings.Cluster.Shards);
+        var activations = system.ActorOf(Props.Create(() => new Activations(objects, () => region)), "activations");
+        system.ActorOf(Props.Create(() => new ObjectSweeper(objects, SweepSettings.Default)), "object-sweeper");
+        _door.Gateway = new GatewayServices
+        {
+            Objects = objects,
+            Pools = new TmpPools(_pools),
+            Activations = activations,
+            Connections = _connections,
+            Limits = _settings.Gateway,
+            Metrics = _metrics,
+            Hello = () => new HelloAnswer
+            {
+                ShardCount = (uint)_settings.Cluster.Shards,
+                NodeName = _settings.Node.Name,
+                NodeAddress = publicAddress,
+                Agent = $"grid-node/{ProgramVersion.Text}",
+            },
+            Topology = () => new Topology([new TopologyNode(_settings.Node.Name, publicAddress, "up")], new int[_settings.Cluster.Shards]),
+        };
     }
 
     /// <summary>Serves one client connection until it ends.</summary>
     public Task OnConnectedAsync(ConnectionContext connection)
     {
-        return Task.CompletedTask;
+        return _door.OnConnectedAsync(connection);
     }
 
     /// <summary>Asks the clients to leave; the listener stops accepting meanwhile.</summary>
     public Task DrainAsync(CancellationToken cancellation)
     {
         _stopping = true;
-        return Task.CompletedTask;
+        return _connections.DrainAsync(_settings.Stop.Timeout / 4, cancellation);
     }
 
     /// <summary>Leaves the cluster and stops every part.</summary>

@@ -53,7 +53,7 @@ internal sealed class NodeProcess(GridSettings settings, string? portsFile, ILog
     {
         using var directory = DataDirectory.Open(settings.Node.DataDirectory);
         using var metrics = new GridMetrics();
-        var node = new GridNode(settings, _readiness, loggers);
+        var node = new GridNode(settings, _readiness, metrics, loggers);
         metrics.ObserveNode(node);
         if (portsFile != null) File.Delete(portsFile);
 

@@ -1,3 +1,4 @@
+using Grid.Node.Memory;
 using Grid.Protocol;
 
 namespace Grid.Node.Pools;
@@ -16,6 +17,7 @@ internal sealed class PoolEntry
         Options = info.Options;
         Tenant = info.Tenant;
         Id = info.Id;
+        Account = new PoolAccount(info.Id, info.Options.Compression, info.Options.PageSizeBytes, info.Options.Kind == PoolKind.Ephemeral);
     }
 
     /// <summary>The pool's number.</summary>
@@ -43,6 +45,9 @@ internal sealed class PoolEntry
     public QuotaAccount Quota { get; }
 
     /// <summary>The registry changed the pool.</summary>
+    /// <summary>What the pool holds in this node's page store.</summary>
+    public PoolAccount Account { get; }
+
     internal void Update(PoolInfo info) => _info = info;
 
     /// <summary>The registry destroyed the pool.</summary>

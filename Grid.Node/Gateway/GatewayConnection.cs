@@ -1,0 +1,250 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using Grid.Node.Objects;
+using Grid.Protocol;
+using Microsoft.AspNetCore.Connections;
+
+namespace Grid.Node.Gateway;
+
+/// <summary>
+/// One client connection: reads frames, tells requests to object actors, runs those actors' mailboxes itself (see <see cref="InlineRun"/>) and writes the
+/// answers. Stops reading while the client has used up its window.
+/// </summary>
+internal sealed class GatewayConnection : IRequestSink
+{
+    private readonly GatewayServices _services;
+    private readonly ConnectionContext _context;
+    private readonly ILogger _log;
+    private readonly PipeReader _input;
+    private readonly RequestPool _requests;
+    private readonly ConnectionOutput _output;
+    private readonly InlineRun _inline = new();
+    private ClientSession? _session;
+    private HelloRequest _hello = new();
+    private bool _goAwaySent;
+    private bool _isReady;
+
+    public GatewayConnection(GatewayServices services, ConnectionContext context, ILogger log)
+    {
+        _services = services;
+        _context = context;
+        _log = log;
+        _input = context.Transport.Input;
+        _requests = new RequestPool(this, services.Limits.WindowRequests, services.Limits.WindowBytes);
+        _output = new ConnectionOutput(context.Transport.Output, services, _requests);
+    }
+
+    /// <inheritdoc/>
+    public void Complete(ObjectRequest request) => _output.Push(request);
+
+    /// <summary>Serves the connection until it ends.</summary>
+    public async Task RunAsync()
+    {
+        var hello = await HelloExchange.RunAsync(_context, _services, _log).ConfigureAwait(false);
+        if (hello is null) return;
+        _hello = hello;
+        _session = _services.Sessions.Enter(hello.Session, hello.Epoch);
+        if (_session is null)
+        {
+            Refused("its session has reconnected meanwhile");
+            return;
+        }
+
+        _isReady = true;
+        _services.Connections.Enter(this);
+        try
+        {
+            await ReadAsync().ConfigureAwait(false);
+        }
+        catch (Exception failure) when (failure is IOException or ConnectionResetException or ConnectionAbortedException or OperationCanceledException)
+        {
+            Log.Ended(_log, _context.RemoteEndPoint, failure.Message);
+        }
+        finally
+        {
+            _services.Connections.Leave(this);
+            await FinishAsync().ConfigureAwait(false);
+            _services.Sessions.Leave(_session);
+        }
+    }
+
+    /// <summary>Claims what an actor that has stopped leaves unanswered.</summary>
+    public void Claim(ObjectEntry entry)
+    {
+        foreach (var request in _requests.All())
+        {
+            if (request.Target != entry) continue;
+            if (!request.TryClaimQueued("the object's owner stopped")) request.TryClaimTaken("the object's owner failed");
+        }
+    }
+
+    /// <summary>Asks the client to send no more on this connection.</summary>
+    public void GoAway()
+    {
+        if (!_isReady || Interlocked.Exchange(ref _goAwaySent, true)) return;
+        // Outside the window: the client did not ask for it.
+        var notice = new ObjectRequest(this) { Opcode = Opcode.GoAway };
+        notice.AnswerDirectly(Status.Ok);
+    }
+
+    /// <summary>Cuts the connection.</summary>
+    public void Abort(string reason) => _context.Abort(new ConnectionAbortedException(reason));
+
+    private async Task ReadAsync()
+    {
+        while (!_output.IsBroken)
+        {
+            var result = await _input.ReadAsync().ConfigureAwait(false);
+            var buffer = result.Buffer;
+            var before = buffer.Length;
+            FrameOutcome outcome;
+            do
+            {
+                var duty = _output.TryTakeDuty();
+                outcome = Dispatch(ref buffer, out var bytes);
+                if (duty) await _output.DrainAsync().ConfigureAwait(false);
+                if (outcome == FrameOutcome.WindowFull) await _requests.WaitAsync(bytes).ConfigureAwait(false);
+            }
+            while (outcome == FrameOutcome.WindowFull && !_output.IsBroken);
+
+            _services.Metrics.BytesIn(before - buffer.Length);
+            _input.AdvanceTo(buffer.Start, buffer.End);
+            if (result.IsCompleted || result.IsCanceled || outcome == FrameOutcome.Malformed) return;
+        }
+    }
+
+    /// <summary>Handles every whole frame in the buffer, then runs the mailboxes that it filled.</summary>
+    private FrameOutcome Dispatch(ref ReadOnlySequence<byte> buffer, out int bytes)
+    {
+        _inline.Begin();
+        try
+        {
+            while (true)
+            {
+                bytes = 0;
+                var rest = buffer;
+                var read = FrameReader.TryRead(ref rest, ProtocolLimits.MaxBodyBytes, out var header, out var body);
+                if (read == FrameReadResult.NeedMore) return FrameOutcome.NeedMore;
+                if (read == FrameReadResult.BadLength)
+                    return Refused($"a frame claims {unchecked((uint)header.BodyBytes)} bytes, {ProtocolLimits.MaxBodyBytes} is the most");
+                bytes = header.BodyBytes;
+                var request = _requests.TryRent(bytes);
+                if (request is null) return FrameOutcome.WindowFull;
+                buffer = rest;
+                if (!Handle(header, body, request)) return FrameOutcome.Malformed;
+            }
+        }
+        finally
+        {
+            _inline.RunAll();
+        }
+    }
+
+    private bool Handle(in FrameHeader header, in ReadOnlySequence<byte> body, ObjectRequest request)
+    {
+        request.Opcode = header.Opcode;
+        request.Correlation = header.Correlation;
+        request.Session = _session;
+        request.Epoch = _hello.Epoch;
+        if (header.IsAnswer || header.Status != 0)
+        {
+            request.FailDirectly(Status.Malformed, "an answer was sent where a request is expected");
+            return !IsMalformed("an answer was sent");
+        }
+
+        if (!header.Opcode.IsObjectOperation()) return HandleControl(header, body, request);
+        if (RequestParser.Parse(header, body, request, _services, _hello.Tenant) is { } error)
+        {
+            request.FailDirectly(error.Status, error.Text);
+            return error.Status != Status.Malformed || !IsMalformed(error.Text);
+        }
+
+        if (_services.Connections.IsDraining)
+        {
+            request.FailDirectly(Status.NotServing, "the node is stopping");
+            return true;
+        }
+
+        request.MarkQueued();
+        if (_services.Objects.Registry.TryGet(request.Key, out var entry)) request.TellTo(entry);
+        else _services.Activations.Tell(request, Akka.Actor.ActorRefs.NoSender);
+        return true;
+    }
+
+    private bool HandleControl(in FrameHeader header, in ReadOnlySequence<byte> body, ObjectRequest request)
+    {
+        if (header.Flags != 0)
+        {
+            request.FailDirectly(Status.Malformed, $"flags {header.Flags:x} mean nothing here");
+            return !IsMalformed("unknown flags");
+        }
+
+        switch (header.Opcode)
+        {
+            case Opcode.Ping when body.Length == 0:
+                request.AnswerDirectly(Status.Ok);
+                return true;
+            case Opcode.Echo when _services.Limits.Echo:
+                request.AnswerDirectly(Status.Ok);
+                return true;
+            case Opcode.Topology or (>= Opcode.PoolCreate and <= Opcode.PoolDestroy):
+                try
+                {
+                    ControlOperations.Start(header.Opcode, body, request, _services, _hello);
+                    return true;
+                }
+                catch (ProtocolException wrong)
+                {
+                    request.FailDirectly(Status.Malformed, wrong.Message);
+                    return !IsMalformed(wrong.Message);
+                }
+
+            case Opcode.Hello or Opcode.Ping:
+                request.FailDirectly(Status.Malformed, "unexpected hello, or a ping with a body");
+                return !IsMalformed("unexpected hello or ping");
+            default:
+                request.FailDirectly(Status.UnknownOperation, $"operation {(byte)header.Opcode} is unknown to this node");
+                return true;
+        }
+    }
+
+    private FrameOutcome Refused(string reason)
+    {
+        _ = IsMalformed(reason);
+        return FrameOutcome.Malformed;
+    }
+
+    private bool IsMalformed(string reason)
+    {
+        _services.Metrics.ConnectionRefused();
+        Log.Malformed(_log, _context.RemoteEndPoint, reason);
+        return true;
+    }
+
+    /// <summary>Ends the connection's requests: what is queued is claimed, what was taken runs to its end and is let go of by the output.</summary>
+    private async ValueTask FinishAsync()
+    {
+        foreach (var request in _requests.All()) request.TryClaimQueued("the connection ended");
+        if (_output.TryTakeDuty()) await _output.DrainAsync().ConfigureAwait(false);
+        // Answers to what a well-behaved client is still owed: bounded by the journal's own timeouts, cut by the node's stop.
+        var deadline = Environment.TickCount64 + 30_000;
+        while (_requests.Rented > 0 && !_output.IsBroken && Environment.TickCount64 < deadline && !_context.ConnectionClosed.IsCancellationRequested)
+            await Task.Delay(5).ConfigureAwait(false);
+    }
+
+    private enum FrameOutcome
+    {
+        NeedMore,
+        WindowFull,
+        Malformed,
+    }
+
+    private static partial class Log
+    {
+        public static void Malformed(ILogger log, System.Net.EndPoint? client, string reason) =>
+            log.LogWarning("Connection of {Client} closed: {Reason}", client, reason);
+
+        public static void Ended(ILogger log, System.Net.EndPoint? client, string reason) =>
+            log.LogDebug("Connection of {Client} ended: {Reason}", client, reason);
+    }
+}

@@ -1,0 +1,124 @@
+using System.Buffers;
+using Grid.Protocol;
+using Microsoft.AspNetCore.Connections;
+
+namespace Grid.Node.Gateway;
+
+/// <summary>The first frames of a connection: the client's hello and this node's answer.</summary>
+internal static class HelloExchange
+{
+    /// <summary>Reads the hello and answers it; null where the connection is to be closed (the reason is answered and logged).</summary>
+    public static async Task<HelloRequest?> RunAsync(ConnectionContext context, GatewayServices services, ILogger log)
+    {
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(context.ConnectionClosed);
+        timeout.CancelAfter(services.Limits.HelloTimeout);
+        try
+        {
+            while (true)
+            {
+                var result = await context.Transport.Input.ReadAsync(timeout.Token).ConfigureAwait(false);
+                var buffer = result.Buffer;
+                var read = TryReadHello(ref buffer, services, out var hello, out var answer, out var reason);
+                context.Transport.Input.AdvanceTo(buffer.Start, read ? buffer.Start : buffer.End);
+                if (read)
+                {
+                    if (answer is not null)
+                    {
+                        var output = context.Transport.Output;
+                        output.Write(answer);
+                        await output.FlushAsync(timeout.Token).ConfigureAwait(false);
+                    }
+
+                    if (hello is not null) return hello;
+                    services.Metrics.ConnectionRefused();
+                    log.LogWarning("Connection of {Client} closed: {Reason}", context.RemoteEndPoint, reason);
+                    return null;
+                }
+
+                if (!result.IsCompleted) continue;
+                log.LogDebug("Connection of {Client} ended before its hello", context.RemoteEndPoint);
+                return null;
+            }
+        }
+        catch (Exception failure) when (failure is OperationCanceledException or IOException or ConnectionResetException)
+        {
+            log.LogDebug("Connection of {Client} gave no hello: {Reason}", context.RemoteEndPoint, failure.Message);
+            return null;
+        }
+    }
+
+    private static bool TryReadHello(
+        ref ReadOnlySequence<byte> buffer, GatewayServices services, out HelloRequest? hello, out byte[]? answer, out string reason)
+    {
+        hello = null;
+        answer = null;
+        reason = "";
+        var read = FrameReader.TryRead(ref buffer, ProtocolLimits.MaxHelloBodyBytes, out var header, out var body);
+        if (read == FrameReadResult.NeedMore) return false;
+        if (read == FrameReadResult.BadLength)
+        {
+            reason = "its first frame has a length that no hello can have";
+            return true;
+        }
+
+        if (header.RawOpcode != (byte)Opcode.Hello || header.Flags != 0 || header.Status != 0)
+        {
+            reason = "its first frame is no hello";
+            answer = Error(header, Status.Malformed, "the first frame must be a hello");
+            return true;
+        }
+
+        try
+        {
+            var reader = new BodyReader(body);
+            var request = HelloRequest.Read(ref reader);
+            reader.End();
+            if (request.MaxVersion < ProtocolLimits.MinVersion || request.MinVersion > ProtocolLimits.MaxVersion)
+            {
+                reason = $"it speaks protocol versions {request.MinVersion} to {request.MaxVersion}, this node {ProtocolLimits.MinVersion} to {ProtocolLimits.MaxVersion}";
+                answer = Error(header, Status.UnsupportedVersion, reason);
+                return true;
+            }
+
+            if (request.Tenant != "default" || request.Credential.Length != 0)
+            {
+                reason = "its tenant or credential is unknown";
+                answer = Error(header, Status.NotAllowed, "there is one tenant, 'default', without a credential");
+                return true;
+            }
+
+            hello = request;
+            answer = Accept(header, request, services);
+        }
+        catch (ProtocolException wrong)
+        {
+            reason = wrong.Message;
+            answer = Error(header, Status.Malformed, wrong.Message);
+        }
+
+        return true;
+    }
+
+    private static byte[] Accept(in FrameHeader header, HelloRequest request, GatewayServices services)
+    {
+        var body = new ArrayBufferWriter<byte>(256);
+        var writer = new BodyWriter(body);
+        (services.Hello() with
+        {
+            Version = Math.Min(request.MaxVersion, ProtocolLimits.MaxVersion),
+            WindowRequests = (uint)services.Limits.WindowRequests,
+            WindowBytes = (uint)services.Limits.WindowBytes,
+        }).Write(ref writer);
+        var frame = new byte[ProtocolLimits.HeaderBytes + body.WrittenCount];
+        FrameHeader.Answer(Opcode.Hello, header.Correlation, Status.Ok, body.WrittenCount).Write(frame);
+        body.WrittenSpan.CopyTo(frame.AsSpan(ProtocolLimits.HeaderBytes));
+        return frame;
+    }
+
+    private static byte[] Error(in FrameHeader header, Status status, string text)
+    {
+        var output = new ArrayBufferWriter<byte>();
+        ErrorFrames.Write(output, header.Opcode, header.Correlation, status, text);
+        return output.WrittenSpan.ToArray();
+    }
+}

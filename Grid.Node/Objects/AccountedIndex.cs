@@ -1,0 +1,111 @@
+using System.Runtime.CompilerServices;
+using Grid.Node.Memory;
+using Grid.Node.Pools;
+
+namespace Grid.Node.Objects;
+
+/// <summary>
+/// A page index together with what hangs on it: the frames of its pages, the memory it takes itself, and the pool's quota, which counts index entries
+/// (an evicted page gives its quota back when its stale entry is dropped).
+/// </summary>
+internal sealed class AccountedIndex(PageStore store, PoolEntry pool)
+{
+    private readonly PageIndex _index = new();
+    private long _reservedBytes;
+
+    /// <summary>Pages in the index, stale ones included.</summary>
+    public int Count => _index.Count;
+
+    /// <summary>Finds a page; a null reference where there is none.</summary>
+    public ref IndexEntry Find(uint index) => ref _index.Find(index);
+
+    /// <summary>Whether the index has the page (it may be stale).</summary>
+    public bool Contains(uint index) => !Unsafe.IsNullRef(ref _index.Find(index));
+
+    /// <summary>Installs a page, freeing the one it replaces. Quota for a new entry was taken by the caller.</summary>
+    public void Set(uint index, PageRef page, ulong changed, long sequenceNr)
+    {
+        ref var entry = ref _index.Find(index);
+        if (Unsafe.IsNullRef(ref entry))
+        {
+            entry = ref _index.Add(index);
+            Account();
+        }
+        else
+        {
+            store.Free(entry.Page);
+        }
+
+        entry.Page = page;
+        entry.Changed = changed;
+        entry.SequenceNr = sequenceNr;
+    }
+
+    /// <summary>Removes a page and frees it; false where there was none.</summary>
+    /// <param name="index">The page.</param>
+    /// <param name="keepQuota">Set where the quota was given back before.</param>
+    public bool Remove(uint index, bool keepQuota = false)
+    {
+        ref var entry = ref _index.Find(index);
+        if (Unsafe.IsNullRef(ref entry)) return false;
+        store.Free(entry.Page);
+        RemoveEntry(index, keepQuota);
+        return true;
+    }
+
+    /// <summary>Removes a page's entry without freeing the page: somebody else owns that now.</summary>
+    public void RemoveEntry(uint index, bool keepQuota = false)
+    {
+        _index.Remove(index);
+        Account();
+        if (!keepQuota) pool.Quota.Give(1);
+    }
+
+    /// <summary>Frees everything and gives its quota back.</summary>
+    public int RemoveAll()
+    {
+        var count = _index.Count;
+        Clear();
+        if (count > 0) pool.Quota.Give(count);
+        return count;
+    }
+
+    /// <summary>Frees everything; the pages of a persistent object still exist, so its quota stays taken.</summary>
+    public void Clear()
+    {
+        for (var i = 0; i < _index.Capacity; i++)
+        {
+            ref var entry = ref _index.SlotAt(i);
+            if (!Unsafe.IsNullRef(ref entry)) store.Free(entry.Page);
+        }
+
+        _index.Clear();
+        Account();
+    }
+
+    /// <summary>Drops the entries of evicted pages. Only for pools whose evicted pages are gone.</summary>
+    public int DropStale(ChangeTracker changes)
+    {
+        if (!pool.Account.IsEvictable) return 0;
+        List<uint>? stale = null;
+        for (var i = 0; i < _index.Capacity; i++)
+        {
+            ref var entry = ref _index.SlotAt(i);
+            if (Unsafe.IsNullRef(ref entry) || store.IsAlive(entry.Page)) continue;
+            changes.Evicted(entry.Changed);
+            (stale ??= []).Add(entry.Index);
+        }
+
+        if (stale is null) return 0;
+        foreach (var index in stale) RemoveEntry(index);
+        return stale.Count;
+    }
+
+    private void Account()
+    {
+        var bytes = _index.SizeBytes;
+        if (bytes == _reservedBytes) return;
+        store.Reserve(bytes - _reservedBytes);
+        _reservedBytes = bytes;
+    }
+}

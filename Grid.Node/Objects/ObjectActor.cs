@@ -1,0 +1,132 @@
+using Akka.Actor;
+using Akka.Cluster.Sharding;
+using Akka.Event;
+using Grid.Node.Pools;
+using Grid.Protocol;
+using Status = Grid.Protocol.Status;
+
+namespace Grid.Node.Objects;
+
+/// <summary>
+/// Owns the index of one object; its mailbox order is the order in which operations take effect. What pools have in common stands here: the life of
+/// the actor and taking requests. An exception stops the actor: a restart would keep the reference and lose the state.
+/// </summary>
+internal abstract class ObjectActor : ActorBase
+{
+    private readonly ILoggingAdapter _log = Context.GetLogger();
+    private ObjectEntry? _entry;
+    private bool _stopping;
+
+    protected ObjectActor(ObjectServices services, ObjectKey key, PoolEntry pool)
+    {
+        Services = services;
+        Key = key;
+        Pool = pool;
+        Incarnation = services.NextIncarnation();
+        Changes = new ChangeTracker(Incarnation);
+        Index = new AccountedIndex(services.Store, pool);
+    }
+
+    protected ObjectServices Services { get; }
+
+    protected ObjectKey Key { get; }
+
+    protected PoolEntry Pool { get; }
+
+    protected ulong Incarnation { get; }
+
+    protected ChangeTracker Changes { get; }
+
+    protected AccountedIndex Index { get; }
+
+    protected ILoggingAdapter Log => _log;
+
+    protected bool IsStopping => _stopping;
+
+    /// <summary>Serves one request this actor has taken.</summary>
+    protected abstract void Serve(ObjectRequest request);
+
+    /// <summary>Handles a message that is neither a request nor one of the common ones.</summary>
+    protected abstract bool ReceiveOther(object message);
+
+    /// <summary>Whether nothing is under way that needs this actor.</summary>
+    protected abstract bool IsIdle { get; }
+
+    protected override bool Receive(object message)
+    {
+        try
+        {
+            if (message is not ObjectRequest request) return ReceiveControl(message);
+            if (!request.TryTake()) return true;
+            if (request.IsOutdated)
+            {
+                request.Fail(Status.NotServing, "the client has reconnected since it sent this");
+                return true;
+            }
+
+            _entry!.LastUsedMs = Environment.TickCount64;
+            Serve(request);
+            _entry.Pages = Index.Count;
+            return true;
+        }
+        catch (Exception failure)
+        {
+            _log.Error(failure, "Object {0} failed and stops; what it had taken is answered as unknown", Key);
+            Context.Stop(Self);
+            return true;
+        }
+    }
+
+    /// <summary>The object is ready: from now on gateways tell it directly.</summary>
+    protected void EnterRegistry()
+    {
+        _entry = new ObjectEntry(Key, Self) { Pages = Index.Count, IsPersistent = Pool.Options.Kind == PoolKind.Persistent };
+        Services.Registry.Enter(_entry);
+        Services.Watcher.Tell(new WatchObject(_entry));
+    }
+
+    /// <summary>Stops once nothing is under way; called again by whoever ends something.</summary>
+    protected void StopWhenIdle()
+    {
+        if (_stopping && IsIdle) Context.Stop(Self);
+    }
+
+    protected override void PostStop()
+    {
+        LeaveRegistry();
+        Index.Clear();
+        base.PostStop();
+    }
+
+    private bool ReceiveControl(object message)
+    {
+        switch (message)
+        {
+            case Activate when _entry is not null && !_stopping:
+                Sender.Tell(new Activated(Key, Services.DataAddress));
+                return true;
+            case StopObject:
+                _stopping = true;
+                LeaveRegistry();
+                StopWhenIdle();
+                return true;
+            case PoolGone:
+                LeaveRegistry();
+                Context.Parent.Tell(new Passivate(StopObject.Instance));
+                return true;
+            case Sweep sweep:
+                Index.DropStale(Changes);
+                _entry!.Pages = Index.Count;
+                // Only what is idle leaves, and only this actor can tell.
+                if (sweep.PassivateIfIdle && IsIdle) Context.Parent.Tell(new Passivate(StopObject.Instance));
+                return true;
+            default:
+                return ReceiveOther(message);
+        }
+    }
+
+    private void LeaveRegistry()
+    {
+        if (_entry is not null) Services.Registry.Leave(_entry);
+    }
+}

@@ -1,0 +1,251 @@
+using Akka.Actor;
+using Grid.Node.Memory;
+using Grid.Node.Pools;
+using Grid.Protocol;
+using Status = Grid.Protocol.Status;
+
+namespace Grid.Node.Objects;
+
+/// <summary>Takes the answered requests of one connection; called by the actor's thread and must not block.</summary>
+internal interface IRequestSink
+{
+    /// <summary>The request is answered; the sink owns it again.</summary>
+    void Complete(ObjectRequest request);
+}
+
+/// <summary>
+/// One operation on one object on its way gateway → actor → gateway. Pooled per connection.
+/// It is in exactly one state; the transitions are atomic, so that of an actor that answers and a gateway that claims (the actor stopped, the
+/// connection died) exactly one wins. A request that was claimed while queued never returns to the pool: an old mailbox may still hold it.
+/// </summary>
+internal sealed class ObjectRequest(IRequestSink sink)
+{
+    private const int Idle = 0;
+    private const int Queued = 1;
+    private const int Taken = 2;
+    private const int Answered = 3;
+
+    private int _state;
+    private BatchEntry[]? _entries;
+    private PageRef[]? _pages;
+
+    // ---- what is asked ----
+
+    public Opcode Opcode { get; set; }
+
+    public RequestFlags Flags { get; set; }
+
+    public ulong Correlation { get; set; }
+
+    public PoolEntry Pool { get; set; } = null!;
+
+    public ObjectKey Key { get; set; }
+
+    public uint Index { get; set; }
+
+    public ObjectVersion Condition { get; set; }
+
+    /// <summary>Bytes this request counts in its connection's window.</summary>
+    public int WindowBytes { get; set; }
+
+    /// <summary>Put: the stored page, held by its maker's pin. Get: the page to copy out, pinned.</summary>
+    public PageRef Page { get; set; }
+
+    /// <summary>Why the gateway could not store a put's pages: the actor still has to empty the handles.</summary>
+    public RefusalReason Refusal { get; set; }
+
+    /// <summary>Entries of a batch.</summary>
+    public int Count { get; set; }
+
+    /// <summary>The entries of a batch; only the first <see cref="Count"/> mean anything.</summary>
+    public BatchEntry[] Entries => _entries ??= new BatchEntry[ProtocolLimits.MaxBatchPages];
+
+    /// <summary>The pages of a batch, one an entry (default for flushes and misses).</summary>
+    public PageRef[] Pages => _pages ??= new PageRef[ProtocolLimits.MaxBatchPages];
+
+    /// <summary>The registry entry of the actor this was told to, for whoever has to claim it.</summary>
+    public ObjectEntry? Target { get; set; }
+
+    /// <summary>The session and the epoch it was asked in.</summary>
+    public ClientSession? Session { get; set; }
+
+    /// <summary>The epoch of <see cref="Session"/> it was asked in.</summary>
+    public ulong Epoch { get; set; }
+
+    // ---- what is answered ----
+
+    public Status Status { get; private set; }
+
+    public RefusalReason AnswerDetail { get; private set; }
+
+    public ObjectVersion Version { get; private set; }
+
+    public string? Text { get; private set; }
+
+    /// <summary>Set where the page left the index with this get: whoever copies it out frees it.</summary>
+    public bool PageIsOurs { get; set; }
+
+    /// <summary>Bits of a batch's answer, one an entry.</summary>
+    public BatchBitField Bits;
+
+    /// <summary>A get's pages that are not in memory, one an entry: where they lie in the journal and, once read, their bytes.</summary>
+    public LoadedPage[]? Loaded { get; set; }
+
+    /// <summary>How many pages of <see cref="Loaded"/> are still to be read.</summary>
+    public int MissingPages { get; set; }
+
+    /// <summary>The object's version at the instant at which the operation took effect, while its answer still waits for pages.</summary>
+    public ObjectVersion EffectVersion { get; set; }
+
+    /// <summary>Entries of the request: 1 unless it is a batch.</summary>
+    public int EntryCount => Opcode is Opcode.WriteBatch or Opcode.GetBatch ? Count : 1;
+
+    /// <summary>The page an entry addresses.</summary>
+    public uint EntryIndex(int i) => Opcode is Opcode.WriteBatch or Opcode.GetBatch ? Entries[i].Index : Index;
+
+    /// <summary>The body of a control operation's answer.</summary>
+    public byte[]? Body { get; set; }
+
+    /// <summary>False once it was claimed while queued: an old mailbox may still hold it, so it must not return to the pool.</summary>
+    public bool IsReusable { get; private set; } = true;
+
+    /// <summary>Links answered or free requests of one connection.</summary>
+    public ObjectRequest? Next { get; set; }
+
+    /// <summary>Whether it stores pages: only such a request can be refused.</summary>
+    public bool HasPuts
+    {
+        get
+        {
+            if (Opcode == Opcode.Put) return true;
+            if (Opcode != Opcode.WriteBatch) return false;
+            for (var i = 0; i < Count; i++)
+                if (!Entries[i].IsFlush) return true;
+            return false;
+        }
+    }
+
+    /// <summary>Whether it waits in a mailbox.</summary>
+    public bool IsQueued => Volatile.Read(ref _state) == Queued;
+
+    /// <summary>Whether the request was sent in an epoch that its session has left: it must not be applied.</summary>
+    public bool IsOutdated => Session is { } session && session.CurrentEpoch > Epoch;
+
+    /// <summary>Whether a get removes the page it hits.</summary>
+    public bool Takes => (Flags & RequestFlags.Take) != 0 || ((Flags & RequestFlags.Keep) == 0 && Pool.Options.GetTakesByDefault);
+
+    /// <summary>Gateway: about to be told to an actor.</summary>
+    public void MarkQueued() => Volatile.Write(ref _state, Queued);
+
+    /// <summary>
+    /// Tells it to an object's actor. Where the actor has stopped meanwhile, the request is claimed here, for the watcher may have looked before.
+    /// </summary>
+    public void TellTo(ObjectEntry entry)
+    {
+        Target = entry;
+        entry.Actor.Tell(this, ActorRefs.NoSender);
+        if (entry.IsClosed && TryTake()) Fail(Status.NotServing, "the object's owner stopped");
+    }
+
+    /// <summary>Actor: takes it; false where it was claimed meanwhile.</summary>
+    public bool TryTake() => Interlocked.CompareExchange(ref _state, Taken, Queued) == Queued;
+
+    /// <summary>Gateway: claims it while it is still queued and answers in the actor's place; false where the actor was faster.</summary>
+    public bool TryClaimQueued(string text) => TryClaim(Queued, Status.NotServing, text);
+
+    /// <summary>Gateway: claims it from an actor that took it and died.</summary>
+    public bool TryClaimTaken(string text) =>
+        TryClaim(Taken, Opcode is Opcode.Get or Opcode.GetBatch && !Takes ? Status.NotServing : Status.FailedUnknown, text);
+
+    /// <summary>Actor: answers with a result.</summary>
+    public void Answer(Status status, ObjectVersion version, RefusalReason detail = RefusalReason.None)
+    {
+        Status = status;
+        Version = version;
+        AnswerDetail = detail;
+        Text = null;
+        Finish();
+    }
+
+    /// <summary>Actor: answers with an error.</summary>
+    public void Fail(Status status, string text)
+    {
+        Status = status;
+        Text = text;
+        AnswerDetail = RefusalReason.None;
+        Finish();
+    }
+
+    /// <summary>Gateway: answers at once what needs no actor.</summary>
+    public void AnswerDirectly(Status status, byte[]? body = null)
+    {
+        Body = body;
+        MarkQueued();
+        if (TryTake()) Answer(status, default);
+    }
+
+    /// <summary>Gateway: answers with an error what goes to no actor.</summary>
+    public void FailDirectly(Status status, string text)
+    {
+        MarkQueued();
+        if (TryTake()) Fail(status, text);
+    }
+
+    /// <summary>Gateway: back to the pool.</summary>
+    public void Reset()
+    {
+        Volatile.Write(ref _state, Idle);
+        Pool = null!;
+        Page = default;
+        Refusal = RefusalReason.None;
+        PageIsOurs = false;
+        Text = null;
+        Body = null;
+        Loaded = null;
+        MissingPages = 0;
+        Target = null;
+        Next = null;
+        if (Count > 0)
+        {
+            _pages?.AsSpan(0, Count).Clear();
+            Count = 0;
+        }
+
+        Bits = default;
+    }
+
+    private bool TryClaim(int from, Status status, string text)
+    {
+        if (Interlocked.CompareExchange(ref _state, Answered, from) != from) return false;
+        IsReusable = false;
+        Status = status;
+        Text = text;
+        AnswerDetail = RefusalReason.None;
+        sink.Complete(this);
+        return true;
+    }
+
+    private void Finish()
+    {
+        if (Interlocked.CompareExchange(ref _state, Answered, Taken) == Taken) sink.Complete(this);
+    }
+}
+
+/// <summary>A page that is read from the journal for one answer.</summary>
+/// <param name="SequenceNr">The event that holds it; 0 where the entry needs no reading.</param>
+/// <param name="Codec">How it is encoded.</param>
+/// <param name="Stored">The encoded bytes; empty until read.</param>
+internal readonly record struct LoadedPage(long SequenceNr, PageCodec Codec, ReadOnlyMemory<byte> Stored);
+
+/// <summary>256 bits by value, least significant bit of the first byte first.</summary>
+[System.Runtime.CompilerServices.InlineArray(BatchAnswer.BitsBytes)]
+internal struct BatchBitField
+{
+    private byte _first;
+
+    /// <summary>Sets bit <paramref name="i"/>.</summary>
+    public void Set(int i) => this[i >> 3] |= (byte)(1 << (i & 7));
+
+    /// <summary>Whether bit <paramref name="i"/> is set.</summary>
+    public readonly bool Get(int i) => (this[i >> 3] & (1 << (i & 7))) != 0;
+}

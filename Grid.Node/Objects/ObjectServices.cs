@@ -1,0 +1,94 @@
+using System.Security.Cryptography;
+using Akka.Actor;
+using Grid.Node.Memory;
+using Grid.Node.Pools;
+using Grid.Protocol;
+
+namespace Grid.Node.Objects;
+
+/// <summary>What every object actor of a node uses.</summary>
+internal sealed class ObjectServices
+{
+    /// <summary>Where page bytes lie.</summary>
+    public required PageStore Store { get; init; }
+
+    /// <summary>The pools as this node sees them.</summary>
+    public required PoolView Pools { get; init; }
+
+    /// <summary>Which objects are ready here.</summary>
+    public ObjectRegistry Registry { get; } = new();
+
+    /// <summary>Watches object actors and has gateways claim what they leave behind.</summary>
+    public IActorRef Watcher { get; set; } = ActorRefs.Nobody;
+
+
+    /// <summary>Limits of the journal's events.</summary>
+    public required ObjectLimits Limits { get; init; }
+
+    /// <summary>Where clients reach this node, <c>host:port</c>.</summary>
+    public string DataAddress { get; set; } = "";
+
+    /// <summary>Frees the pages a request brought, where they are not stored after all.</summary>
+    public void DropPages(ObjectRequest request)
+    {
+        if (request.Opcode == Opcode.Put)
+        {
+            Store.Free(request.Page);
+            Store.Unpin(request.Page);
+            request.Page = default;
+        }
+        else if (request.Opcode == Opcode.WriteBatch)
+        {
+            foreach (ref var page in request.Pages.AsSpan(0, request.Count))
+            {
+                Store.Free(page);
+                Store.Unpin(page);
+                page = default;
+            }
+        }
+    }
+
+    /// <summary>Lets go of the pages an answer holds; those that left the index with a take are freed.</summary>
+    public void ReleaseAnswer(ObjectRequest request)
+    {
+        if (request.Opcode == Opcode.Get)
+        {
+            Release(request.Page, request.PageIsOurs);
+            request.Page = default;
+        }
+        else if (request.Opcode == Opcode.GetBatch)
+        {
+            foreach (ref var page in request.Pages.AsSpan(0, request.Count))
+            {
+                Release(page, request.PageIsOurs);
+                page = default;
+            }
+        }
+    }
+
+    private void Release(PageRef page, bool isOurs)
+    {
+        if (isOurs) Store.Free(page);
+        Store.Unpin(page);
+    }
+
+    /// <summary>A number for a new life of an object: random, so that two lives never share one.</summary>
+    public ulong NextIncarnation()
+    {
+        Span<byte> bytes = stackalloc byte[8];
+        ulong incarnation;
+        do
+        {
+            RandomNumberGenerator.Fill(bytes);
+            incarnation = BitConverter.ToUInt64(bytes);
+        }
+        while (incarnation == 0);
+        return incarnation;
+    }
+}
+
+/// <summary>Bounds of a persistent object's work.</summary>
+/// <param name="EventTargetBytes">A group-commit event is closed when its pages reach this many bytes.</param>
+/// <param name="WriterBackoff">How long a failed writer rests before the next is started.</param>
+/// <param name="RecoveryRowsPerRead">Events read at once while an object recovers.</param>
+internal sealed record ObjectLimits(int EventTargetBytes, TimeSpan WriterBackoff, int RecoveryRowsPerRead);

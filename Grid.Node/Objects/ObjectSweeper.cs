@@ -1,0 +1,52 @@
+using Akka.Actor;
+
+namespace Grid.Node.Objects;
+
+/// <summary>
+/// Looks over a node's objects from time to time: those with evicted pages drop the stale index entries, those that hold nothing and were not
+/// used for a while leave, and under memory pressure the coldest objects of persistent pools leave too (the journal has their pages).
+/// </summary>
+internal sealed class ObjectSweeper(ObjectServices services, SweepSettings settings) : ActorBase, IWithTimers
+{
+    private long _evictionsSeen;
+
+    public ITimerScheduler Timers { get; set; } = null!;
+
+    protected override void PreStart() => Timers.StartPeriodicTimer("sweep", Tick.Instance, settings.Interval);
+
+    protected override bool Receive(object message)
+    {
+        if (message is not Tick) return false;
+        var now = Environment.TickCount64;
+        var evictions = services.Store.Stats.Evictions;
+        // Stale entries matter once they are many: they hold index memory, and quota.
+        var sweepStale = evictions - _evictionsSeen >= settings.StaleEntries;
+        if (sweepStale) _evictionsSeen = evictions;
+        var isTight = services.Store.IsTight;
+        foreach (var (_, entry) in services.Registry.Entries)
+        {
+            var idleMs = now - entry.LastUsedMs;
+            if (idleMs >= settings.EmptyIdle.TotalMilliseconds && (entry.Pages == 0 || (isTight && entry.IsPersistent)))
+                entry.Actor.Tell(Sweep.Idle, ActorRefs.NoSender);
+            else if (sweepStale && !entry.IsPersistent)
+                entry.Actor.Tell(Sweep.Stale, ActorRefs.NoSender);
+        }
+
+        return true;
+    }
+
+    private sealed class Tick
+    {
+        public static readonly Tick Instance = new();
+    }
+}
+
+/// <summary>When objects are swept.</summary>
+/// <param name="Interval">How often the sweeper looks.</param>
+/// <param name="EmptyIdle">How long an object without pages (under memory pressure: any persistent one) stays unused before it leaves.</param>
+/// <param name="StaleEntries">After how many evictions the stale index entries are dropped.</param>
+internal sealed record SweepSettings(TimeSpan Interval, TimeSpan EmptyIdle, long StaleEntries)
+{
+    /// <summary>Often enough that a stale entry or an empty object is no burden.</summary>
+    public static readonly SweepSettings Default = new(TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(10), 10_000);
+}
