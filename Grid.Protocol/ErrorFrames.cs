@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text;
+using System.Text.Unicode;
 
 namespace Grid.Protocol;
 
@@ -15,7 +16,8 @@ public static class ErrorFrames
     public static void Write(IBufferWriter<byte> output, Opcode opcode, ulong correlation, Status status, string text)
     {
         Span<byte> utf8 = stackalloc byte[ProtocolLimits.MaxErrorTextBytes];
-        Encoding.UTF8.GetEncoder().Convert(text, utf8, flush: true, out _, out var bytes, out _);
+        // Stops before the first character that does not fit whole; unlike an Encoder, it is not an object per error.
+        Utf8.FromUtf16(text, utf8, out _, out var bytes);
         var span = output.GetSpan(ProtocolLimits.HeaderBytes + bytes);
         FrameHeader.Answer(opcode, correlation, status, bytes).Write(span);
         utf8[..bytes].CopyTo(span[ProtocolLimits.HeaderBytes..]);

@@ -1,5 +1,5 @@
+using System.Buffers;
 using System.Buffers.Binary;
-using System.Globalization;
 
 namespace Grid.Protocol;
 
@@ -51,12 +51,14 @@ public readonly record struct ObjectId(ulong Word0, ulong Word1, ulong Word2) : 
     public static bool TryParse(ReadOnlySpan<char> text, out ObjectId id)
     {
         id = default;
-        if (text.Length != TextLength
-            || !ulong.TryParse(text[..16], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var word0)
-            || !ulong.TryParse(text[16..32], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var word1)
-            || !ulong.TryParse(text[32..], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var word2))
-            return false;
-        id = new ObjectId(word0, word1, word2);
+        if (text.Length != TextLength) return false;
+        Span<byte> bytes = stackalloc byte[SizeBytes];
+        // Not ulong.TryParse: it lets NUL characters pass at the end of a number.
+        if (Convert.FromHexString(text, bytes, out _, out _) != OperationStatus.Done) return false;
+        id = new ObjectId(
+            BinaryPrimitives.ReadUInt64BigEndian(bytes),
+            BinaryPrimitives.ReadUInt64BigEndian(bytes[8..]),
+            BinaryPrimitives.ReadUInt64BigEndian(bytes[16..]));
         return true;
     }
 

@@ -82,56 +82,10 @@ public sealed record PoolOptions
         if (name.Length > MaxNameBytes) return $"a pool's name must not exceed {MaxNameBytes} bytes, this one has {name.Length}";
         foreach (var c in name)
             if (!char.IsAsciiLetterOrDigit(c) && c is not ('-' or '_' or '.' or ':'))
-                return $"a pool's name may hold ASCII letters, digits, '-', '_', '.', ':', not '{c}'";
+                return $"a pool's name may hold ASCII letters, digits, '-', '_', '.', ':', not {Describe(c)}";
         return null;
     }
-}
 
-/// <summary>A pool as the registry knows it.</summary>
-/// <param name="Id">Its number.</param>
-/// <param name="Name">Its name, unique among living pools of its tenant.</param>
-/// <param name="Tenant">Who owns it.</param>
-/// <param name="Options">Its attributes.</param>
-/// <param name="Frozen">Whether puts are refused for now.</param>
-/// <param name="Members">Members of a shared pool; 1 for a private one.</param>
-public sealed record PoolInfo(PoolId Id, string Name, string Tenant, PoolOptions Options, bool Frozen, int Members);
-
-/// <summary>Counters of a pool, summed over the nodes that hold its objects. Counts since the nodes started; gauges are of now.</summary>
-public sealed record PoolStat
-{
-    /// <summary>The pool.</summary>
-    public required PoolInfo Pool { get; init; }
-
-    /// <summary>Gauge: objects with an actor in memory.</summary>
-    public ulong Objects { get; init; }
-
-    /// <summary>Gauge: pages in memory (ephemeral pools) or pages of the resident objects (persistent pools).</summary>
-    public ulong Pages { get; init; }
-
-    /// <summary>Gauge: bytes those pages have for their users (pages × page size).</summary>
-    public ulong LogicalBytes { get; init; }
-
-    /// <summary>Gauge: bytes they take in memory after compression and same-filled detection.</summary>
-    public ulong StoredBytes { get; init; }
-
-    /// <summary>Gauge: pages held without a frame because one 64-bit word fills them.</summary>
-    public ulong SameFilledPages { get; init; }
-
-    /// <summary>Puts that were stored.</summary>
-    public ulong Puts { get; init; }
-
-    /// <summary>Puts that were refused.</summary>
-    public ulong Refusals { get; init; }
-
-    /// <summary>Gets.</summary>
-    public ulong Gets { get; init; }
-
-    /// <summary>Gets that found their page.</summary>
-    public ulong Hits { get; init; }
-
-    /// <summary>Pages flushed.</summary>
-    public ulong Flushes { get; init; }
-
-    /// <summary>Ephemeral pages evicted for want of memory.</summary>
-    public ulong Evictions { get; init; }
+    // The text goes into logs and terminals: characters that could steer those are named, not shown.
+    private static string Describe(char c) => char.IsBetween(c, ' ', '~') ? $"'{c}'" : $"U+{(int)c:X4}";
 }

@@ -6,9 +6,11 @@ public static class ShardHash
     /// <summary>The shard of an object.</summary>
     /// <param name="key">The object.</param>
     /// <param name="shardCount">How many shards the grid has; from the hello's answer. At least 1.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The count is below 1.</exception>
     /// <returns>A number from 0 to <paramref name="shardCount"/> − 1.</returns>
     public static int ShardOf(in ObjectKey key, int shardCount)
     {
+        ArgumentOutOfRangeException.ThrowIfLessThan(shardCount, 1);
         var hash = Mix(key.Pool.Value);
         hash = Mix(hash ^ key.Object.Word0);
         hash = Mix(hash ^ key.Object.Word1);

@@ -59,7 +59,7 @@ public readonly record struct ObjectRequestHead(
         return at;
     }
 
-    /// <summary>Reads the head; false where the body is too short or a flag is unknown.</summary>
+    /// <summary>Reads the head; false where the body is too short, a flag is unknown, or the count exceeds 2³¹ − 1.</summary>
     /// <param name="body">The frame's body; on success advanced past the head.</param>
     /// <param name="flags">The header's flags.</param>
     /// <param name="head">The head.</param>
@@ -92,77 +92,18 @@ public readonly record struct ObjectRequestHead(
             epoch = BinaryPrimitives.ReadUInt64LittleEndian(span[(at + 16)..]);
         }
 
+        // A count that does not fit an int is no count; whoever reads on can rely on it not being negative.
+        var count = BinaryPrimitives.ReadInt32LittleEndian(span[36..]);
+        if (count < 0) return false;
         head = new ObjectRequestHead(
             new PoolId(BinaryPrimitives.ReadUInt64LittleEndian(span)),
             ObjectId.Read(span[8..]),
             BinaryPrimitives.ReadUInt32LittleEndian(span[32..]),
-            BinaryPrimitives.ReadInt32LittleEndian(span[36..]),
+            count,
             condition,
             session,
             epoch);
         body = body.Slice(size);
         return true;
     }
-}
-
-/// <summary>Reads and writes <see cref="ObjectVersion"/>s: u64 incarnation, u64 counter. Every non-error answer about an object begins with one.</summary>
-public static class VersionCodec
-{
-    /// <summary>Writes 16 bytes.</summary>
-    /// <param name="destination">Where to.</param>
-    /// <param name="version">The version.</param>
-    public static void Write(Span<byte> destination, ObjectVersion version)
-    {
-        BinaryPrimitives.WriteUInt64LittleEndian(destination, version.Incarnation);
-        BinaryPrimitives.WriteUInt64LittleEndian(destination[8..], version.Counter);
-    }
-
-    /// <summary>Reads 16 bytes.</summary>
-    /// <param name="source">Where from.</param>
-    public static ObjectVersion Read(ReadOnlySpan<byte> source) => new(
-        BinaryPrimitives.ReadUInt64LittleEndian(source), BinaryPrimitives.ReadUInt64LittleEndian(source[8..]));
-}
-
-/// <summary>
-/// One entry of a write batch: u32 index, u8 kind (0 put, 1 flush), 3 zero bytes. The <see cref="ObjectRequestHead.Count"/> entries
-/// stand after the head; the pages of the puts follow them in the same order, each of the pool's page size.
-/// </summary>
-/// <param name="Index">The page.</param>
-/// <param name="IsFlush">Whether the page is removed rather than stored.</param>
-public readonly record struct BatchEntry(uint Index, bool IsFlush)
-{
-    /// <summary>Bytes of an entry: 8.</summary>
-    public const int SizeBytes = 8;
-
-    /// <summary>Writes the entry.</summary>
-    /// <param name="destination">At least 8 bytes.</param>
-    public void Write(Span<byte> destination)
-    {
-        BinaryPrimitives.WriteUInt32LittleEndian(destination, Index);
-        BinaryPrimitives.WriteUInt32LittleEndian(destination[4..], IsFlush ? 1u : 0u);
-    }
-
-    /// <summary>Reads the entry; false where the kind is unknown or a zero byte is not zero.</summary>
-    /// <param name="source">At least 8 bytes.</param>
-    /// <param name="entry">The entry.</param>
-    public static bool TryRead(ReadOnlySpan<byte> source, out BatchEntry entry)
-    {
-        var kind = BinaryPrimitives.ReadUInt32LittleEndian(source[4..]);
-        entry = new BatchEntry(BinaryPrimitives.ReadUInt32LittleEndian(source), kind == 1);
-        return kind <= 1;
-    }
-}
-
-/// <summary>
-/// The body of a batch's answer (status <see cref="Status.Ok"/>): the object's version (16 bytes), then a bit per entry in order (32 bytes, least
-/// significant bit of the first byte first): get: hit; put: a page was there before; flush: a page was there.
-/// In a get batch the pages of the hits follow in order.
-/// </summary>
-public static class BatchAnswer
-{
-    /// <summary>Bytes of the bit field: 32.</summary>
-    public const int BitsBytes = ProtocolLimits.MaxBatchPages / 8;
-
-    /// <summary>Bytes before the pages: 48.</summary>
-    public const int HeadBytes = ObjectVersion.SizeBytes + BitsBytes;
 }
