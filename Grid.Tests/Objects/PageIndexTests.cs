@@ -11,7 +11,7 @@ public sealed class PageIndexTests
     public void Index_behaves_like_a_dictionary_over_random_puts_and_removes()
     {
         // Few distinct indexes collide and are removed often; the extremes of the 32-bit range are among them.
-        var page = Gen.OneOf(Gen.UInt[0, 40], Gen.UInt, Gen.OneOfConst(uint.MaxValue, uint.MaxValue - 1, 0x80000000u));
+        var page = Gen.OneOf(Gen.UInt[0, 40], Gen.UInt, Gen.Const(uint.MaxValue), Gen.Const(uint.MaxValue - 1), Gen.Const(0x80000000u));
         Gen.Select(page, Gen.Bool).List[0, 400].Sample(operations =>
         {
             var index = new PageIndex();
