@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
+using System.Globalization;
 
 namespace Grid.Protocol;
 
@@ -17,6 +18,8 @@ public readonly record struct ObjectId(ulong Word0, ulong Word1, ulong Word2) : 
 
     /// <summary>Characters of the text form: 48.</summary>
     public const int TextLength = 48;
+
+    private static readonly SearchValues<char> HexDigits = SearchValues.Create("0123456789abcdefABCDEF");
 
     /// <summary>Makes an id of a single number: convenient for tests and small name spaces.</summary>
     /// <param name="number">The number, which becomes <see cref="Word0"/>.</param>
@@ -51,14 +54,14 @@ public readonly record struct ObjectId(ulong Word0, ulong Word1, ulong Word2) : 
     public static bool TryParse(ReadOnlySpan<char> text, out ObjectId id)
     {
         id = default;
-        if (text.Length != TextLength) return false;
-        Span<byte> bytes = stackalloc byte[SizeBytes];
-        // Not ulong.TryParse: it lets NUL characters pass at the end of a number.
-        if (Convert.FromHexString(text, bytes, out _, out _) != OperationStatus.Done) return false;
-        id = new ObjectId(
-            BinaryPrimitives.ReadUInt64BigEndian(bytes),
-            BinaryPrimitives.ReadUInt64BigEndian(bytes[8..]),
-            BinaryPrimitives.ReadUInt64BigEndian(bytes[16..]));
+        // ulong.TryParse alone lets NUL characters pass at the end of a number.
+        if (text.Length != TextLength
+            || text.ContainsAnyExcept(HexDigits)
+            || !ulong.TryParse(text[..16], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var word0)
+            || !ulong.TryParse(text[16..32], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var word1)
+            || !ulong.TryParse(text[32..], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var word2))
+            return false;
+        id = new ObjectId(word0, word1, word2);
         return true;
     }
 
