@@ -41,6 +41,31 @@ public sealed class NodeProcessTests
     }
 
     [Fact]
+    public async Task A_killed_node_leaves_its_data_directory_free()
+    {
+        using var directory = new TempDirectory();
+        await using (var node = await NodeUnderTest.StartAsync(directory))
+        {
+            node.Signal("KILL");
+            Assert.NotEqual(ExitCodes.Ok, await node.WaitAsync());
+        }
+        await using var next = await NodeUnderTest.StartAsync(directory);
+        Assert.Equal(200, (await next.GetAsync("/health/ready")).Status);
+    }
+
+    [Fact]
+    public async Task A_connection_that_stays_does_not_hold_up_the_stop()
+    {
+        using var directory = new TempDirectory();
+        await using var node = await NodeUnderTest.StartAsync(directory);
+        using var client = new TcpClient();
+        await client.ConnectAsync(IPAddress.Loopback, node.DataPort);
+        node.Signal("INT");
+        var exit = await node.WaitAsync();
+        Assert.True(exit == ExitCodes.Ok, node.Output);
+    }
+
+    [Fact]
     public async Task A_second_node_on_the_same_data_directory_is_refused_by_name()
     {
         using var directory = new TempDirectory();

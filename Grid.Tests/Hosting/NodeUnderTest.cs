@@ -56,6 +56,7 @@ internal sealed class NodeUnderTest : IAsyncDisposable
     public static async Task<NodeUnderTest> StartAsync(TempDirectory directory, params string[] arguments)
     {
         var ports = Path.Combine(directory.FullPath, "ports.json");
+        File.Delete(ports);
         var node = new NodeUnderTest([.. TestArguments(directory), "--ports-file", ports, .. arguments], []);
         using var patience = new CancellationTokenSource(Patience);
         while (!File.Exists(ports))
