@@ -1,0 +1,77 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using Grid.Cli.Commands;
+
+namespace Grid.Cli;
+
+/// <summary>The <c>grid</c> command.</summary>
+internal static class GridCommand
+{
+    private const string Description = "Pools, pages and files in the Grid, a distributed transcendent memory.";
+
+    private const string ExitCodeText = """
+        Exit codes:
+          0 done   1 failed or not found   2 wrong usage   3 cannot connect   4 refused   5 wrong checksum
+        """;
+
+    /// <summary>Runs a command line.</summary>
+    /// <param name="args">The arguments.</param>
+    /// <param name="output">Where results go.</param>
+    /// <param name="error">Where progress and errors go.</param>
+    /// <returns>One of <see cref="ExitCodes"/>.</returns>
+    public static async Task<int> RunAsync(string[] args, TextWriter output, TextWriter error)
+    {
+        var root = Create();
+        var parse = root.Parse(args);
+        if (parse.Errors.Count > 0 && parse.Action is not HelpAction and not ExamplesHelp)
+        {
+            await error.WriteLineAsync($"grid: {parse.Errors[0].Message.ReplaceLineEndings(" ")} (see '{HelpOf(parse.CommandResult.Command)} --help')");
+            return ExitCodes.Usage;
+        }
+
+        return await parse.InvokeAsync(new InvocationConfiguration { Output = output, Error = error, EnableDefaultExceptionHandler = false });
+    }
+
+    /// <summary>The whole tree of commands.</summary>
+    public static RootCommand Create()
+    {
+        var global = new GlobalOptions();
+        var root = new RootCommand(Description);
+        global.AddTo(root);
+        var examples = new Dictionary<Command, string>
+        {
+            [root] = $"""
+                Examples:
+                  grid pool create vault --persistent
+                  grid store /usr/share/doc --pool vault
+                  grid fetch --pool vault --to /tmp/doc
+
+                {ExitCodeText}
+                """,
+        };
+        void Add(Command command, string text)
+        {
+            root.Add(command);
+            examples[command] = text;
+        }
+
+        Add(PoolCommands.Create(global, examples), PoolCommands.Examples);
+        Add(PageCommands.Put(global), PageCommands.PutExamples);
+        Add(PageCommands.Get(global), PageCommands.GetExamples);
+        Add(PageCommands.Flush(global), PageCommands.FlushExamples);
+        Add(TreeCommands.Store(global), TreeCommands.StoreExamples);
+        Add(TreeCommands.Fetch(global), TreeCommands.FetchExamples);
+        Add(TreeCommands.List(global), TreeCommands.ListExamples);
+        Add(StatusCommand.Create(global), StatusCommand.Examples);
+        Add(PingCommand.Create(global), PingCommand.Examples);
+        foreach (var option in root.Options.OfType<HelpOption>()) option.Action = new ExamplesHelp((HelpAction)option.Action!, examples);
+        return root;
+    }
+
+    private static string HelpOf(Command command)
+    {
+        var names = new List<string>();
+        for (Symbol? symbol = command; symbol is Command and not RootCommand; symbol = symbol.Parents.FirstOrDefault()) names.Insert(0, symbol.Name);
+        return string.Join(' ', names.Prepend("grid"));
+    }
+}
