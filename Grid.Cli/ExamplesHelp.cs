@@ -15,11 +15,18 @@ internal sealed class ExamplesHelp(HelpAction usual, IReadOnlyDictionary<Command
     /// <inheritdoc/>
     public override int Invoke(ParseResult parseResult)
     {
+        var configuration = parseResult.InvocationConfiguration;
+        var output = configuration.Output;
+        using var text = new StringWriter();
+        configuration.Output = text;
         var code = usual.Invoke(parseResult);
-        if (examples.TryGetValue(parseResult.CommandResult.Command, out var text))
+        configuration.Output = output;
+        // The parser names the root after the program's file.
+        output.Write(text.ToString().Replace($"  {RootCommand.ExecutableName} ", "  grid ", StringComparison.Ordinal));
+        if (examples.TryGetValue(parseResult.CommandResult.Command, out var shown))
         {
-            parseResult.InvocationConfiguration.Output.WriteLine(text);
-            parseResult.InvocationConfiguration.Output.WriteLine();
+            output.WriteLine(shown);
+            output.WriteLine();
         }
 
         return code;

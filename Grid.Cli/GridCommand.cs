@@ -22,14 +22,20 @@ internal static class GridCommand
     public static async Task<int> RunAsync(string[] args, TextWriter output, TextWriter error)
     {
         var root = Create();
+        if (args.Length == 0)
+        {
+            await InvokeAsync(root.Parse("--help"), error, error);
+            return ExitCodes.Usage;
+        }
+
         var parse = root.Parse(args);
-        if (parse.Errors.Count > 0 && parse.Action is not HelpAction and not ExamplesHelp)
+        if (parse.Errors.Count > 0 && parse.Action is not ExamplesHelp)
         {
             await error.WriteLineAsync($"grid: {parse.Errors[0].Message.ReplaceLineEndings(" ")} (see '{HelpOf(parse.CommandResult.Command)} --help')");
             return ExitCodes.Usage;
         }
 
-        return await parse.InvokeAsync(new InvocationConfiguration { Output = output, Error = error, EnableDefaultExceptionHandler = false });
+        return await InvokeAsync(parse, output, error);
     }
 
     /// <summary>The whole tree of commands.</summary>
@@ -67,6 +73,9 @@ internal static class GridCommand
         foreach (var option in root.Options.OfType<HelpOption>()) option.Action = new ExamplesHelp((HelpAction)option.Action!, examples);
         return root;
     }
+
+    private static Task<int> InvokeAsync(ParseResult parse, TextWriter output, TextWriter error) =>
+        parse.InvokeAsync(new InvocationConfiguration { Output = output, Error = error, EnableDefaultExceptionHandler = false });
 
     private static string HelpOf(Command command)
     {

@@ -91,7 +91,7 @@ internal sealed class Output
     public void WritePairs(IEnumerable<(string Name, string Value)> pairs)
     {
         var grid = new Spectre.Console.Grid().AddColumn(new GridColumn { NoWrap = true, Padding = new Padding(0, 0, 2, 0) }).AddColumn(new GridColumn { Padding = new Padding(0, 0, 0, 0) });
-        foreach (var (name, value) in pairs) grid.AddRow(new Text(name, StandardIsTerminal ? new Style(decoration: Decoration.Dim) : null), new Text(value));
+        foreach (var (name, value) in pairs) grid.AddRow(new Text(name, StandardIsTerminal ? new Style(decoration: Decoration.Dim) : Style.Plain), new Text(value));
         _console.Write(grid);
     }
 

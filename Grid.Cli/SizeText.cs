@@ -81,7 +81,8 @@ internal static class SizeText
             unit++;
         }
 
-        return string.Create(CultureInfo.InvariantCulture, unit == 0 || bytes == Math.Floor(bytes) ? $"{bytes:0} {Units[unit]}" : $"{bytes:0.0} {Units[unit]}");
+        var format = unit == 0 || bytes == Math.Floor(bytes) ? "0" : "0.0";
+        return $"{bytes.ToString(format, CultureInfo.InvariantCulture)} {Units[unit]}";
     }
 
     private static int PowerOf(ReadOnlySpan<char> unit)

@@ -1,0 +1,88 @@
+using System.Net;
+using System.Net.Sockets;
+using Grid.Cli;
+using Xunit;
+
+namespace Grid.Tests.Cli;
+
+public sealed class UsageTests
+{
+    [Theory]
+    [InlineData("frobnicate")]
+    [InlineData("pool")]
+    [InlineData("pool create")]
+    [InlineData("pool create no/slash")]
+    [InlineData("pool create x --persistent --ephemeral")]
+    [InlineData("pool create x --compression gzip")]
+    [InlineData("pool create x --page-size 5KiB")]
+    [InlineData("pool create x --quota 1KiB")]
+    [InlineData("put p zz 0")]
+    [InlineData("put p 1 -1")]
+    [InlineData("put p 1 4294967296")]
+    [InlineData("put p 1 0 --text a --file b")]
+    [InlineData("get p 1 0 --keep --take")]
+    [InlineData("get p 1")]
+    [InlineData("store /tmp")]
+    [InlineData("store /tmp --pool p --parallel 0")]
+    [InlineData("fetch --pool p")]
+    [InlineData("ls")]
+    [InlineData("ping --timeout never")]
+    [InlineData("ping --connect http://x:1")]
+    [InlineData("ping --connect grid://x:99999")]
+    [InlineData("ping --connect grid://x?colour=red")]
+    [InlineData("status --admin ftp://x")]
+    public async Task BadUsageIsOneLineAndExitCode2(string line)
+    {
+        var (code, output, error) = await RunAsync(line.Split(' '));
+        Assert.Equal(ExitCodes.Usage, code);
+        Assert.Equal("", output);
+        Assert.StartsWith("grid: ", error);
+        Assert.Single(error.TrimEnd().Split('\n'));
+    }
+
+    [Theory]
+    [InlineData("ping")]
+    [InlineData("pool list")]
+    [InlineData("ls --pool p")]
+    [InlineData("get p 1 0")]
+    public async Task WithoutANodeItIsOneLineAndExitCode3(string line)
+    {
+        // Bound but not listening: nobody else gets the port, and connecting to it is refused.
+        using var taken = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        taken.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        var (code, output, error) = await RunAsync([.. line.Split(' '), "--connect", $"grid://{taken.LocalEndPoint}", "--timeout", "2s"]);
+        Assert.Equal(ExitCodes.CannotConnect, code);
+        Assert.Equal("", output);
+        Assert.StartsWith("grid: cannot connect to ", error);
+        Assert.Single(error.TrimEnd().Split('\n'));
+    }
+
+    [Theory]
+    [InlineData("--help")]
+    [InlineData("pool --help")]
+    [InlineData("pool create --help")]
+    [InlineData("put --help")]
+    [InlineData("get --help")]
+    [InlineData("flush --help")]
+    [InlineData("store --help")]
+    [InlineData("fetch --help")]
+    [InlineData("ls --help")]
+    [InlineData("status --help")]
+    [InlineData("ping --help")]
+    public async Task HelpShowsExamples(string line)
+    {
+        var (code, output, error) = await RunAsync(line.Split(' '));
+        Assert.Equal(ExitCodes.Ok, code);
+        Assert.Equal("", error);
+        Assert.Contains("  grid ", output[..output.IndexOf("Examples:", StringComparison.Ordinal)]);
+        Assert.DoesNotContain("Grid.Cli", output);
+    }
+
+    private static async Task<(int Code, string Output, string Error)> RunAsync(string[] args)
+    {
+        using var output = new StringWriter();
+        using var error = new StringWriter();
+        var code = await GridCommand.RunAsync(args, output, error);
+        return (code, output.ToString(), error.ToString());
+    }
+}
