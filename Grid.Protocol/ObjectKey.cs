@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 
 namespace Grid.Protocol;
@@ -7,6 +8,8 @@ namespace Grid.Protocol;
 /// <param name="Object">The object.</param>
 public readonly record struct ObjectKey(PoolId Pool, ObjectId Object)
 {
+    private static readonly SearchValues<char> Digits = SearchValues.Create("0123456789");
+
     /// <summary><c>pool/object</c>: the pool in decimal, the object as 48 hexadecimal digits. Also the entity id of the object's actor.</summary>
     public override string ToString() => $"{Pool}/{Object}";
 
@@ -19,7 +22,7 @@ public readonly record struct ObjectKey(PoolId Pool, ObjectId Object)
         var slash = text.IndexOf('/');
         // One text a key: no leading zeros, and no NUL characters, which ulong.TryParse lets pass at the end.
         if (slash < 1
-            || text[..slash].ContainsAnyExceptInRange('0', '9')
+            || text[..slash].ContainsAnyExcept(Digits)
             || (text[0] == '0' && slash > 1)
             || !ulong.TryParse(text[..slash], NumberStyles.None, CultureInfo.InvariantCulture, out var pool)
             || !ObjectId.TryParse(text[(slash + 1)..], out var id))
