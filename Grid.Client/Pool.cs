@@ -80,7 +80,7 @@ public sealed class Pool
         operation.Flags = flags;
         operation.Index = index;
         operation.Destination = destination;
-        operation.IsRepeatable |= Keeps(mode);
+        operation.HasNoEffect = Keeps(mode);
         return _router.Start<GetResult>(operation);
     }
 
@@ -154,7 +154,7 @@ public sealed class Pool
         operation.Flags = flags;
         operation.Indexes = indexes;
         operation.Destination = destination;
-        operation.IsRepeatable |= Keeps(mode);
+        operation.HasNoEffect = Keeps(mode);
         operation.SetCondition(onlyIf);
         return _router.Start<GetBatchResult>(operation);
     }

@@ -7,12 +7,22 @@ public sealed record CallOptions
     /// How long the call may take, waiting for a place in the window and every retry included; null (the default) is
     /// <see cref="GridClientOptions.Timeout"/>, <see cref="System.Threading.Timeout.InfiniteTimeSpan"/> is no deadline. Watched to about 20 ms.
     /// </summary>
-    public TimeSpan? Timeout { get; init; }
+    /// <exception cref="ArgumentOutOfRangeException">It is not above zero, or longer than a day.</exception>
+    public TimeSpan? Timeout
+    {
+        get;
+        init
+        {
+            if (value is { } timeout) Deadlines.RequireTimeout(timeout, nameof(Timeout));
+            field = value;
+        }
+    }
 
     /// <summary>
     /// Whether a put, flush or take whose outcome is unknown is sent again instead of failing with <see cref="OutcomeUnknownException"/>; false by default.
     /// It gives up one instant of effect: the call may take effect twice, so that another caller's put in between can be undone
-    /// (values D1, D2, D1), and a take's page can be lost when its answer is. Harmless for a handle that only this caller writes.
+    /// (values D1, D2, D1); a take's page can be lost when its answer is; and a batch with a condition can answer that the condition failed because its
+    /// own first sending changed the object. Harmless for a handle that only this caller writes.
     /// </summary>
     public bool AtLeastOnce { get; init; }
 }

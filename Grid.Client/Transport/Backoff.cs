@@ -1,0 +1,22 @@
+namespace Grid.Client;
+
+/// <summary>How long to wait before the next try: doubling from a first delay to a longest, each spread by ±25 % so that many clients do not come back at once.</summary>
+internal static class Backoff
+{
+    private const int LongestRetryMs = 500;
+    private const int LongestConnectMs = 2_000;
+
+    /// <summary>Before a request is sent again that a node did not serve.</summary>
+    /// <param name="attempts">Tries so far, at least 1.</param>
+    public static int RetryMs(int attempts) => Spread(15, attempts, LongestRetryMs);
+
+    /// <summary>Before the addresses are tried again.</summary>
+    /// <param name="attempts">Tries so far; after none there is no delay.</param>
+    public static int ConnectMs(int attempts) => attempts == 0 ? 0 : Spread(25, attempts, LongestConnectMs);
+
+    private static int Spread(int firstMs, int attempts, int longestMs)
+    {
+        var delayMs = Math.Min(longestMs, (long)firstMs << Math.Min(attempts - 1, 16));
+        return (int)(delayMs * (0.75 + (Random.Shared.NextDouble() / 2)));
+    }
+}

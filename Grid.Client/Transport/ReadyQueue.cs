@@ -1,0 +1,41 @@
+using System.Collections.Concurrent;
+
+namespace Grid.Client;
+
+/// <summary>
+/// Calls of a connection whose answers are in, waiting for the code after them to run. The thread that received a batch of answers runs that code itself, one after the
+/// other: no thread hop per call, and what the code sends leaves together at the end (the cork).
+/// </summary>
+/// <remarks>
+/// Code that blocks its thread holds up only itself: the next answers are received by another thread, which drains what is left here, and the ticker does the same
+/// (and sends what was corked) when there are none.
+/// </remarks>
+internal sealed class ReadyQueue(Connection connection) : IThreadPoolWorkItem
+{
+    [ThreadStatic]
+    private static ReadyQueue? _drainedHere;
+
+    private readonly ConcurrentQueue<Operation> _queue = new();
+
+    public bool IsEmpty => _queue.IsEmpty;
+
+    /// <summary>
+    /// Whether this thread will run more code of this connection's calls after the present one. The last one is not corked: what it sends leaves at once,
+    /// so that one call in flight never waits for anything.
+    /// </summary>
+    public bool IsCorkedHere => _drainedHere == this && !_queue.IsEmpty;
+
+    public void Add(Operation operation) => _queue.Enqueue(operation);
+
+    /// <summary>Ends calls until none is left, then sends what they made.</summary>
+    public void Drain()
+    {
+        var outer = _drainedHere;
+        _drainedHere = this;
+        while (_queue.TryDequeue(out var operation)) operation.Complete();
+        _drainedHere = outer;
+        connection.Flush();
+    }
+
+    void IThreadPoolWorkItem.Execute() => Drain();
+}

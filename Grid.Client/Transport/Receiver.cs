@@ -1,0 +1,190 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.Net.Sockets;
+using System.Numerics;
+using Grid.Protocol;
+
+namespace Grid.Client;
+
+/// <summary>
+/// The receiving half of a connection: reads much at once, cuts it into frames, copies pages into the callers' buffers, and asks for more before it runs
+/// the code that waits for the answers.
+/// </summary>
+internal sealed class Receiver
+{
+    private const int InitialBytes = 512 << 10;
+
+    private readonly Connection _connection;
+    private readonly Socket _socket;
+    private readonly SocketAsyncEventArgs _args = new(true);
+    private readonly int[] _answered;
+    private int _answeredCount;
+    private byte[] _buffer = GC.AllocateUninitializedArray<byte>(InitialBytes, pinned: true);
+    private int _start;
+    private int _end;
+
+    /// <param name="connection">Whose.</param>
+    /// <param name="socket">Where from.</param>
+    /// <param name="window">The most requests that can be answered at once.</param>
+    /// <param name="received">What was received already.</param>
+    public Receiver(Connection connection, Socket socket, int window, ReadOnlySpan<byte> received)
+    {
+        _connection = connection;
+        _socket = socket;
+        _answered = new int[window];
+        received.CopyTo(_buffer);
+        _end = received.Length;
+        _args.Completed += (_, _) => OnCompleted();
+    }
+
+    /// <summary>Receives until the connection ends. One thread at a time runs this; which one changes with every receive that has to wait.</summary>
+    public void Run()
+    {
+        while (true)
+        {
+            var failure = HandleFrames();
+            GiveSlotsBack();
+            if (failure is not null)
+            {
+                End(failure);
+                return;
+            }
+
+            MakeRoom();
+            _args.SetBuffer(_buffer, _end, _buffer.Length - _end);
+            bool waits;
+            try
+            {
+                waits = _socket.ReceiveAsync(_args);
+            }
+            catch (ObjectDisposedException)
+            {
+                End(Failures.Closed(_connection.Name));
+                return;
+            }
+
+            // If it waits, another thread may be in here by now: only what is safe for several threads may follow.
+            _connection.Ready.Drain();
+            if (waits || !Accept()) return;
+        }
+    }
+
+    private void OnCompleted()
+    {
+        if (Accept()) Run();
+    }
+
+    private bool Accept()
+    {
+        if (_args.SocketError != SocketError.Success)
+        {
+            End(Failures.SocketFailed(_connection.Name, new SocketException((int)_args.SocketError)));
+            return false;
+        }
+
+        if (_args.BytesTransferred == 0)
+        {
+            End(Failures.Closed(_connection.Name));
+            return false;
+        }
+
+        _end += _args.BytesTransferred;
+        _connection.NoteReceived();
+        return true;
+    }
+
+    private void End(GridException cause)
+    {
+        _connection.Break(cause);
+        _args.Dispose();
+        _connection.Ready.Drain();
+    }
+
+    private GridException? HandleFrames()
+    {
+        var rest = new ReadOnlySequence<byte>(_buffer, _start, _end - _start);
+        while (true)
+        {
+            switch (FrameReader.TryRead(ref rest, ProtocolLimits.MaxBodyBytes, out var header, out var body))
+            {
+                case FrameReadResult.NeedMore:
+                    _start = _end - (int)rest.Length;
+                    return null;
+                case FrameReadResult.BadLength:
+                    return Failures.Malformed(_connection.Name, $"a frame claims {unchecked((uint)header.BodyBytes)} bytes");
+            }
+
+            if (_answeredCount == _answered.Length) GiveSlotsBack();
+            if (Handle(header, body) is { } failure) return failure;
+        }
+    }
+
+    private GridException? Handle(in FrameHeader header, in ReadOnlySequence<byte> body)
+    {
+        if (!header.IsAnswer) return Failures.Malformed(_connection.Name, $"it sent a request (operation {header.RawOpcode})");
+        if (header.Correlation == 0) return HandleUnasked(header, body);
+        var match = _connection.Slots.Claim(header.Correlation, out var slot, out var operation);
+        if (match == SlotMatch.None) return Failures.Malformed(_connection.Name, $"it answered {header.Correlation:x}, which was not asked");
+        _answered[_answeredCount++] = slot;
+        if (match == SlotMatch.Abandoned) return null;
+        if (operation!.Opcode != header.Opcode)
+            return FailMalformed(operation, $"it answered {operation.Opcode} with {header.Opcode}");
+        if (header.Status.IsError())
+        {
+            var text = ErrorFrames.ReadText(body);
+            _connection.Link.OnError(operation, header.Status, text);
+            return header.Status == Status.Malformed ? Failures.Malformed(_connection.Name, $"it says that a request was malformed: {text}") : null;
+        }
+
+        if (!AnswerDecoder.TryRead(operation, header, body.FirstSpan))
+            return FailMalformed(operation, $"its answer to {operation.Opcode} (status {header.Status}, {header.BodyBytes} bytes) cannot be one");
+        _connection.Ready.Add(operation);
+        return null;
+    }
+
+    private GridException? HandleUnasked(in FrameHeader header, in ReadOnlySequence<byte> body)
+    {
+        if (header.Status.IsError()) return Failures.Malformed(_connection.Name, $"it says: {ErrorFrames.ReadText(body)}");
+        if (header.Opcode != Opcode.GoAway) return Failures.Malformed(_connection.Name, $"it sent operation {header.RawOpcode}, which was not asked");
+        _connection.Link.OnGoAway(_connection);
+        return null;
+    }
+
+    private GridException FailMalformed(Operation operation, string what)
+    {
+        var failure = Failures.Malformed(_connection.Name, what);
+        operation.Fail(operation.HasNoEffect ? failure : new GridProtocolException(failure.Message, CallOutcome.Unknown));
+        return failure;
+    }
+
+    private void GiveSlotsBack()
+    {
+        if (_answeredCount == 0) return;
+        _connection.Release(_answered.AsSpan(0, _answeredCount));
+        _answeredCount = 0;
+    }
+
+    /// <summary>Room for the rest of a frame that is cut off, and for a good deal more.</summary>
+    private void MakeRoom()
+    {
+        var held = _end - _start;
+        if (held == 0)
+        {
+            _start = 0;
+            _end = 0;
+            return;
+        }
+
+        var frameBytes = held < sizeof(uint)
+            ? ProtocolLimits.HeaderBytes
+            : sizeof(uint) + (long)BinaryPrimitives.ReadUInt32LittleEndian(_buffer.AsSpan(_start));
+        if (frameBytes <= _buffer.Length - _start && _buffer.Length - _end >= _buffer.Length / 4) return;
+        var target = frameBytes <= _buffer.Length
+            ? _buffer
+            : GC.AllocateUninitializedArray<byte>((int)BitOperations.RoundUpToPowerOf2((uint)frameBytes), pinned: true);
+        _buffer.AsSpan(_start, held).CopyTo(target);
+        _buffer = target;
+        _start = 0;
+        _end = held;
+    }
+}
