@@ -33,7 +33,7 @@ public sealed class CodecFuzzTests(ITestOutputHelper output)
         var (frames, refused) = (0, 0);
         for (var i = 0; i < Frames; i++)
         {
-            var bytes = i % 4 == 0 ? mutator.NextBroken() : mutator.NextFramed();
+            var bytes = (i % 4) switch { 0 => mutator.NextBroken(), 1 => mutator.NextWild(), _ => mutator.NextFramed() };
             var received = Segmented(bytes, random);
             while (FrameReader.TryRead(ref received, ProtocolLimits.MaxBodyBytes, out var header, out var body) == FrameReadResult.Frame)
             {

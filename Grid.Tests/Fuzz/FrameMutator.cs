@@ -11,15 +11,57 @@ internal sealed class FrameMutator
     private readonly Random _random;
     private readonly PoolId[] _pools;
     private readonly byte[][] _valid;
+    private readonly byte[] _noise = new byte[1 << 18];
 
     public FrameMutator(int seed, params PoolId[] pools)
     {
         _random = new Random(seed);
         _pools = pools;
+        _random.NextBytes(_noise);
         _valid = [.. ValidFrames()];
     }
 
-    /// <summary>A frame with wrong contents whose length field is right: the connection can go on after it.</summary>
+    public static FrameHeader HeaderOf(byte[] frame)
+    {
+        var received = new ReadOnlySequence<byte>(frame);
+        FrameReader.TryRead(ref received, ProtocolLimits.MaxBodyBytes, out var header, out _);
+        return header;
+    }
+
+    /// <summary>A frame whose parts fit together and whose values are anything: the node must answer it and go on.</summary>
+    public byte[] NextWild()
+    {
+        var correlation = (ulong)_random.NextInt64();
+        if (_random.Next(12) == 0) return NextControl(correlation);
+        var opcode = (Opcode)_random.Next((int)Opcode.Put, (int)Opcode.GetBatch + 1);
+        var flags = _random.Next(4) == 0 ? (RequestFlags)_random.Next((int)RequestFlags.All + 1) : RequestFlags.None;
+        var isBatch = opcode is Opcode.WriteBatch or Opcode.GetBatch;
+        var head = new ObjectRequestHead(
+            _random.Next(8) == 0 ? new PoolId(AnyNumber()) : _pools[_random.Next(_pools.Length)],
+            _random.Next(8) == 0 ? new ObjectId(AnyNumber(), AnyNumber(), AnyNumber()) : ObjectId.FromUInt64((ulong)_random.Next(16)),
+            isBatch || opcode == Opcode.FlushObject ? 0 : _random.Next(4) == 0 ? AnyNumber() : (uint)_random.Next(64),
+            0,
+            new ObjectVersion(AnyNumber(), (ulong)_random.Next(100)),
+            Guid.NewGuid(),
+            AnyNumber());
+        switch (opcode)
+        {
+            case Opcode.Put:
+                var size = _random.Next(8) == 0 ? _random.Next(1, 9000) : PoolOptions.MinPageSizeBytes;
+                return RawConnection.ObjectFrame(opcode, correlation, head with { Count = size }, AnyBytes(size), flags);
+            case Opcode.WriteBatch:
+                var (entries, puts) = AnyEntries(_random.Next(1, 12));
+                var pages = AnyBytes(puts * PoolOptions.MinPageSizeBytes);
+                return RawConnection.ObjectFrame(opcode, correlation, head with { Count = entries.Length / BatchEntry.SizeBytes }, [.. entries, .. pages], flags);
+            case Opcode.GetBatch:
+                var count = _random.Next(1, 20);
+                return RawConnection.ObjectFrame(opcode, correlation, head with { Count = count }, AnyIndexes(count), flags);
+            default:
+                return RawConnection.ObjectFrame(opcode, correlation, head, flags: flags);
+        }
+    }
+
+    /// <summary>A frame with wrong contents whose length field is right: the framing holds, whatever the node thinks of it.</summary>
     public byte[] NextFramed()
     {
         var frame = (byte[])_valid[_random.Next(_valid.Length)].Clone();
@@ -73,6 +115,44 @@ internal sealed class FrameMutator
             default:
                 return hello;
         }
+    }
+
+    private byte[] NextControl(ulong correlation) => _random.Next(5) switch
+    {
+        0 => RawConnection.Frame((Opcode)_random.Next(41, 64), correlation, AnyBytes(_random.Next(64))),
+        1 => RawConnection.Frame(Opcode.Topology, correlation, []),
+        2 => RawConnection.Frame(Opcode.Ping, correlation, []),
+        3 => RawConnection.Frame(Opcode.PoolStat, correlation, Text($"no-{_random.Next()}")),
+        _ => RawConnection.Frame(Opcode.PoolOpen, correlation, Text(new string((char)_random.Next(32, 0x3000), _random.Next(300)))),
+    };
+
+    /// <summary>Mostly different indexes, now and then one twice.</summary>
+    private (byte[] Entries, int Puts) AnyEntries(int count)
+    {
+        var entries = new byte[count * BatchEntry.SizeBytes];
+        var puts = 0;
+        for (var i = 0; i < count; i++)
+        {
+            var flush = _random.Next(4) > 0;
+            if (!flush) puts++;
+            new BatchEntry((uint)((i * 8) + _random.Next(9)), flush).Write(entries.AsSpan(i * BatchEntry.SizeBytes));
+        }
+
+        return (entries, puts);
+    }
+
+    private byte[] AnyIndexes(int count)
+    {
+        var indexes = new byte[count * sizeof(uint)];
+        for (var i = 0; i < count; i++) BinaryPrimitives.WriteUInt32LittleEndian(indexes.AsSpan(i * sizeof(uint)), (uint)((i * 8) + _random.Next(9)));
+        return indexes;
+    }
+
+    /// <summary>A slice of noise made once: a million frames need pages faster than a generator makes them.</summary>
+    private ReadOnlySpan<byte> AnyBytes(int count)
+    {
+        if (count > _noise.Length) throw new ArgumentOutOfRangeException(nameof(count));
+        return _noise.AsSpan(_random.Next(_noise.Length - count + 1), count);
     }
 
     private byte[] MutateContents(byte[] frame)

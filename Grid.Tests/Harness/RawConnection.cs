@@ -17,6 +17,7 @@ internal sealed class RawConnection : IAsyncDisposable
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(20);
     private readonly Socket _socket;
+    private readonly CancellationTokenSource _timeout = new();
     private byte[] _buffer = new byte[64 << 10];
     private int _start;
     private int _end;
@@ -68,8 +69,8 @@ internal sealed class RawConnection : IAsyncDisposable
 
     public async Task SendAsync(ReadOnlyMemory<byte> bytes)
     {
-        using var timeout = new CancellationTokenSource(Deadline);
-        while (bytes.Length > 0) bytes = bytes[await _socket.SendAsync(bytes, timeout.Token)..];
+        _timeout.CancelAfter(Deadline);
+        while (bytes.Length > 0) bytes = bytes[await _socket.SendAsync(bytes, _timeout.Token)..];
     }
 
     /// <summary>Sends all of it, or as much as the node takes before it closes the connection; whether that was all.</summary>
@@ -89,24 +90,21 @@ internal sealed class RawConnection : IAsyncDisposable
     /// <summary>The next answer, or null once the node has closed the connection.</summary>
     public async Task<RawAnswer?> ReadAsync()
     {
-        using var timeout = new CancellationTokenSource(Deadline);
         while (true)
         {
-            if (TakeFrame() is { } answer) return answer;
-            Compact();
-            int received;
-            try
-            {
-                received = await _socket.ReceiveAsync(_buffer.AsMemory(_end), timeout.Token);
-            }
-            catch (SocketException e) when (IsClosed(e))
-            {
-                return null;
-            }
-
-            if (received == 0) return null;
-            _end += received;
+            if (TryTake(out var header, out var body)) return new RawAnswer(header, body.ToArray());
+            if (!await ReceiveAsync()) return null;
         }
+    }
+
+    /// <summary>Reads answers until the node closes the connection, and shows their headers.</summary>
+    public async Task ReadToEndAsync(Action<FrameHeader> see)
+    {
+        do
+        {
+            while (TryTake(out var header, out _)) see(header);
+        }
+        while (await ReceiveAsync());
     }
 
     /// <summary>Sends one frame and reads one answer.</summary>
@@ -116,34 +114,55 @@ internal sealed class RawConnection : IAsyncDisposable
         return await ReadAsync() ?? throw new InvalidOperationException("the node closed the connection without an answer");
     }
 
-    public void CloseOutput() => _socket.Shutdown(SocketShutdown.Send);
+    public void CloseOutput()
+    {
+        try
+        {
+            _socket.Shutdown(SocketShutdown.Send);
+        }
+        catch (SocketException e) when (IsClosed(e) || e.SocketErrorCode == SocketError.NotConnected)
+        {
+            // The node was faster.
+        }
+    }
 
     public ValueTask DisposeAsync()
     {
         // A reset on close, not TIME_WAIT: a fuzz run opens more connections than there are ports.
         _socket.LingerState = new LingerOption(true, 0);
         _socket.Dispose();
+        _timeout.Dispose();
         return ValueTask.CompletedTask;
     }
 
     private static bool IsClosed(SocketException e) =>
         e.SocketErrorCode is SocketError.ConnectionReset or SocketError.Shutdown or SocketError.ConnectionAborted;
 
-    private RawAnswer? TakeFrame()
+    private async ValueTask<bool> ReceiveAsync()
+    {
+        Compact();
+        _timeout.CancelAfter(Deadline);
+        try
+        {
+            var received = await _socket.ReceiveAsync(_buffer.AsMemory(_end), _timeout.Token);
+            _end += received;
+            return received > 0;
+        }
+        catch (SocketException e) when (IsClosed(e))
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Takes a whole frame off the received bytes; its body is valid until more is received.</summary>
+    private bool TryTake(out FrameHeader header, out ReadOnlySequence<byte> body)
     {
         var received = new ReadOnlySequence<byte>(_buffer, _start, _end - _start);
         var before = received.Length;
-        switch (FrameReader.TryRead(ref received, ProtocolLimits.MaxBodyBytes, out var header, out var body))
-        {
-            case FrameReadResult.Frame:
-                var bytes = body.ToArray();
-                _start += (int)(before - received.Length);
-                return new RawAnswer(header, bytes);
-            case FrameReadResult.BadLength:
-                throw new InvalidOperationException($"the node sent a frame of length {header.BodyBytes}");
-            default:
-                return null;
-        }
+        var result = FrameReader.TryRead(ref received, ProtocolLimits.MaxBodyBytes, out header, out body);
+        if (result == FrameReadResult.BadLength) throw new InvalidOperationException($"the node sent a frame of length {header.BodyBytes}");
+        _start += (int)(before - received.Length);
+        return result == FrameReadResult.Frame;
     }
 
     private void Compact()

@@ -13,6 +13,7 @@ internal sealed class ReferencePool(PoolOptions options)
     private readonly Dictionary<(int Object, uint Index), long> _changed = [];
     private readonly Dictionary<int, long> _objectFlushed = [];
     private readonly Dictionary<int, long> _objectChanged = [];
+    private readonly Dictionary<int, long> _objectMayHaveChanged = [];
     private readonly Dictionary<(int Object, ObjectVersion Version), long> _seen = [];
     private long _now;
     private bool _restarted;
@@ -121,7 +122,7 @@ internal sealed class ReferencePool(PoolOptions options)
 
         var since = _seen.GetValueOrDefault((id, version), -1);
         var mustFail = since < 0 || _objectFlushed.GetValueOrDefault(id) > since || indexes.Any(index => _changed.GetValueOrDefault((id, index)) > since);
-        var mustHold = !UnderPressure && since >= 0 && _objectChanged.GetValueOrDefault(id) <= since;
+        var mustHold = !UnderPressure && since >= 0 && Math.Max(_objectChanged.GetValueOrDefault(id), _objectMayHaveChanged.GetValueOrDefault(id)) <= since;
         Require(!mustFail || outcome == BatchOutcome.ConditionFailed, $"the condition {version} did not hold, and the batch was {outcome}");
         Require(!mustHold || outcome != BatchOutcome.ConditionFailed, $"nothing changed since {version}, and the condition failed");
         return outcome != BatchOutcome.ConditionFailed;
@@ -153,9 +154,11 @@ internal sealed class ReferencePool(PoolOptions options)
 
         foreach (var (index, number) in entries)
         {
+            var wasThere = _pages.Remove((id, index));
             if (outcome == BatchOutcome.Applied && number is { } stored) _pages[(id, index)] = stored;
-            else _pages.Remove((id, index));
-            Changed(id, index);
+            // A refusal that found its handle empty already is no change, though it may be counted as one.
+            if (outcome == BatchOutcome.Applied || (wasThere && !PagesMayVanish)) Changed(id, index);
+            else _objectMayHaveChanged[id] = ++_now;
         }
     }
 
