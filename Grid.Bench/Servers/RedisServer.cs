@@ -1,0 +1,43 @@
+namespace Grid.Bench.Servers;
+
+/// <summary>Debian's redis-server in its own process, without persistence.</summary>
+internal sealed class RedisServer : IAsyncDisposable
+{
+    private readonly ChildProcess _process;
+    private readonly DirectoryInfo _directory;
+
+    private RedisServer(ChildProcess process, DirectoryInfo directory, int port) => (_process, _directory, Port) = (process, directory, port);
+
+    /// <summary>Where it listens on loopback.</summary>
+    public int Port { get; }
+
+    /// <summary>Starts it.</summary>
+    /// <param name="cancellation">Gives up.</param>
+    public static async Task<RedisServer> StartAsync(CancellationToken cancellation)
+    {
+        var program = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Append("/usr/bin").Select(directory => Path.Combine(directory, "redis-server")).FirstOrDefault(File.Exists)
+            ?? throw new BenchException("redis-server is missing: install it (apt-get install redis-server) or leave it out with --peer garnet");
+        var directory = Directory.CreateTempSubdirectory("grid-bench-redis-");
+        var port = ChildProcess.FreePort();
+        var process = ChildProcess.Start("redis-server", program,
+            ["--port", $"{port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", directory.FullName, "--daemonize", "no", "--loglevel", "warning"]);
+        var server = new RedisServer(process, directory, port);
+        try
+        {
+            await process.WaitAsync(token => ChildProcess.ListensAsync(port, token), TimeSpan.FromSeconds(20), cancellation);
+            return server;
+        }
+        catch
+        {
+            await server.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await _process.DisposeAsync();
+        _directory.Delete(recursive: true);
+    }
+}
