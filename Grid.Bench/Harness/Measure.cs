@@ -44,18 +44,18 @@ internal static class Measure
     {
         var times = new long[MaxTimes];
         var worker = new Worker(0, payload);
-        var loop = Task.Run(() => loop.LoopTimedAsync(worker, times), CancellationToken.None);
+        var running = Task.Run(() => loop.LoopTimedAsync(worker, times), CancellationToken.None);
         long before;
         try
         {
-            await DelayAsync(warmUp, loop, cancellation);
+            await DelayAsync(warmUp, running, cancellation);
             before = worker.Done;
-            await DelayAsync(time, loop, cancellation);
+            await DelayAsync(time, running, cancellation);
         }
         finally
         {
             worker.Stop();
-            await loop;
+            await running;
         }
 
         var counted = times.AsSpan((int)Math.Min(before, times.Length), (int)Math.Max(0, Math.Min(worker.Done, times.Length) - before));
