@@ -44,10 +44,10 @@ internal sealed class PoolEntry
     /// <summary>Its quota on this node.</summary>
     public QuotaAccount Quota { get; }
 
-    /// <summary>The registry changed the pool.</summary>
     /// <summary>What the pool holds in this node's page store.</summary>
     public PoolAccount Account { get; }
 
+    /// <summary>The registry changed the pool.</summary>
     internal void Update(PoolInfo info) => _info = info;
 
     /// <summary>The registry destroyed the pool.</summary>
