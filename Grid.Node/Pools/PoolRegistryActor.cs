@@ -30,6 +30,7 @@ internal sealed class PoolRegistryActor : ReceivePersistentActor, IWithTimers
     private IActorRef _quotas = ActorRefs.Nobody;
     private PoolDirectory _directory = PoolDirectory.Empty;
     private ulong _incarnation;
+    private ulong _firstId;
     private Work? _inFlight;
     private bool _isStopping;
     private long _lastWaiting;
@@ -80,6 +81,7 @@ internal sealed class PoolRegistryActor : ReceivePersistentActor, IWithTimers
     {
         _directory = _directory.Apply(fence);
         _incarnation = _directory.Version;
+        _firstId = _directory.NextId;
         var (settings, incarnation) = (_settings, _incarnation);
         _sweeper = Context.ActorOf(Props.Create(() => new PoolSweeper(settings)), "sweeper");
         _quotas = Context.ActorOf(Props.Create(() => new QuotaDesk(settings, incarnation)), "quotas");
@@ -289,7 +291,7 @@ internal sealed class PoolRegistryActor : ReceivePersistentActor, IWithTimers
 
     private void OnQuotaAsk(QuotaAsk ask)
     {
-        if (IsServing && _directory.Pools.TryGetValue(ask.Pool, out var pool)) _quotas.Forward(new QuotaDesk.Asked(ask, pool.Info.Options));
+        if (IsServing && _directory.Pools.TryGetValue(ask.Pool, out var pool)) _quotas.Forward(new QuotaDesk.Asked(ask, pool.Info.Options, IsNew: ask.Pool.Value >= _firstId));
     }
 
     private void TellQuotasWhoIsThere() => _quotas.Tell(new QuotaDesk.Nodes([.. _roster.Nodes], new Dictionary<UniqueAddress, IActorRef>(_roster.Views)));

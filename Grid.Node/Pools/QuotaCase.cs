@@ -26,12 +26,13 @@ internal sealed class QuotaCase
     private long _countedPages;
 
     /// <summary>Makes the case of a pool; it opens with the first question.</summary>
-    public QuotaCase(QuotaDesk desk, PoolId pool, PoolOptions options)
+    public QuotaCase(QuotaDesk desk, PoolId pool, PoolOptions options, bool isNew)
     {
         _desk = desk;
         Pool = pool;
         _isDurable = options.Kind == PoolKind.Persistent;
         Ledger = new QuotaLedger((long)Math.Min(options.QuotaPages, long.MaxValue / 4), _isDurable);
+        if (isNew) Ledger.Rebase(0, []);
     }
 
     /// <summary>The pool.</summary>

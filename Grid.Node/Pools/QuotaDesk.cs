@@ -34,7 +34,10 @@ internal sealed class QuotaDesk : ReceiveActor, IWithTimers
     }
 
     /// <summary>A node asks; the registry adds what pool it is about.</summary>
-    public sealed record Asked(QuotaAsk Ask, PoolOptions Options) : INoSerializationVerificationNeeded;
+    /// <param name="Ask">The question.</param>
+    /// <param name="Options">The pool's attributes.</param>
+    /// <param name="IsNew">Whether this incarnation created the pool: then all its pages come from what it grants.</param>
+    public sealed record Asked(QuotaAsk Ask, PoolOptions Options, bool IsNew) : INoSerializationVerificationNeeded;
 
     /// <summary>The nodes that count, and the views of those that said hello.</summary>
     public sealed record Nodes(HashSet<UniqueAddress> Members, Dictionary<UniqueAddress, IActorRef> Views) : INoSerializationVerificationNeeded;
@@ -70,7 +73,7 @@ internal sealed class QuotaDesk : ReceiveActor, IWithTimers
     private void OnAsked(Asked asked)
     {
         if (asked.Ask.Incarnation != Incarnation || !_nodes.Contains(asked.Ask.Node) || asked.Options.QuotaPages == 0) return;
-        if (!_cases.TryGetValue(asked.Ask.Pool, out var quota)) _cases.Add(asked.Ask.Pool, quota = new QuotaCase(this, asked.Ask.Pool, asked.Options));
+        if (!_cases.TryGetValue(asked.Ask.Pool, out var quota)) _cases.Add(asked.Ask.Pool, quota = new QuotaCase(this, asked.Ask.Pool, asked.Options, asked.IsNew));
         quota.OnAsk(asked.Ask);
     }
 
