@@ -22,8 +22,8 @@ internal static class PoolsSetup
     private const string ManagerName = "grid-pools";
     private const string SingletonName = "registry";
 
-    /// <summary>How the pools' messages and events are serialized; every actor system that uses them needs it in its configuration.</summary>
-    public static Config SerializationConfig { get; } = ConfigurationFactory.ParseString($$"""
+    /// <summary>What every actor system that uses the pools needs in its configuration: how their messages and events are serialized.</summary>
+    public static Config Configuration { get; } = ConfigurationFactory.ParseString($$"""
         akka.actor {
           serializers {
             grid-pool-events = "{{typeof(PoolEventSerializer).AssemblyQualifiedName}}"
@@ -34,6 +34,8 @@ internal static class PoolsSetup
             {{Bindings(PoolMessageSerializer.Types, "grid-pool-messages")}}
           }
         }
+        # It warns of every start that it has not found the registry "after 30 seconds", at once.
+        akka.cluster.singleton-proxy.log-singleton-identification-failure = off
         """);
 
     private static IEnumerable<Type> EventTypes => typeof(PoolEvent).GetNestedTypes().Where(type => type.IsSubclassOf(typeof(PoolEvent)));

@@ -68,7 +68,7 @@ internal sealed class PoolsNode : IAsyncDisposable
                        circuit-breaker { max-failures = 1000000 } }
               }
             }
-            """).WithFallback(PoolsSetup.SerializationConfig);
+            """).WithFallback(PoolsSetup.Configuration);
         var system = ActorSystem.Create("grid", config);
         var cluster = Cluster.Get(system);
         using var limit = new CancellationTokenSource(Patience);
