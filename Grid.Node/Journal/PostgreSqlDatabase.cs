@@ -1,0 +1,146 @@
+using System.Data;
+using System.Data.Common;
+using System.Globalization;
+using Npgsql;
+
+namespace Grid.Node.Journal;
+
+/// <summary>The journal on a server that all nodes share.</summary>
+internal sealed class PostgreSqlDatabase : JournalDatabase
+{
+    private const string DataCorrupted = "XX001";
+    private const string IndexCorrupted = "XX002";
+
+    /// <summary>A session of a node that was paused must not commit later than others count on, nor hold locks.</summary>
+    private const int IdleInTransactionMs = 3000;
+
+    private readonly string _readOnly;
+
+    public PostgreSqlDatabase(JournalOptions options)
+    {
+        var timeoutMs = (int)options.WriteTimeout.TotalMilliseconds;
+        var builder = Parse(options.ConnectionString);
+        var given = builder.Options is { Length: > 0 } text ? text + " " : "";
+        var session = string.Create(CultureInfo.InvariantCulture, $"{given}-c statement_timeout={timeoutMs} -c idle_in_transaction_session_timeout={IdleInTransactionMs} -c tcp_user_timeout={timeoutMs}");
+        builder.Options = session;
+        builder.CommandTimeout = (int)Math.Ceiling(options.WriteTimeout.TotalSeconds) + 1;
+        builder.TcpKeepAlive = true;
+        builder.TcpKeepAliveTime = 2;
+        builder.TcpKeepAliveInterval = 1;
+        builder.MaxAutoPrepare = 32;
+        builder.ApplicationName ??= "grid";
+        ConnectionString = builder.ConnectionString;
+        builder.Options = session + " -c default_transaction_read_only=on";
+        builder.Pooling = false;
+        _readOnly = builder.ConnectionString;
+    }
+
+    public override string ProviderName => LinqToDB.ProviderName.PostgreSQL15;
+
+    public override string ConnectionString { get; }
+
+    /// <remarks>
+    /// The columns are those of Akka.Persistence.Sql's default table mapping. Persistence ids sort by their bytes, so that all of a pool are one range of the key.
+    /// Pages are compressed already where the pool wants it: the server stores them as they come, and can read a part of an event.
+    /// </remarks>
+    public override IReadOnlyList<string> Script { get; } =
+    [
+        // Nodes that start together would make the same things at once.
+        "SELECT pg_advisory_xact_lock(7301)",
+        """
+        CREATE TABLE IF NOT EXISTS journal (
+          ordering        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+          created         bigint NOT NULL,
+          deleted         boolean NOT NULL,
+          persistence_id  varchar(255) COLLATE "C" NOT NULL,
+          sequence_number bigint NOT NULL,
+          manifest        varchar(500),
+          identifier      integer,
+          writer_uuid     varchar(128),
+          message         bytea NOT NULL,
+          CONSTRAINT journal_uq UNIQUE (persistence_id, sequence_number))
+        """,
+        "ALTER TABLE journal ALTER COLUMN message SET STORAGE EXTERNAL",
+        """
+        CREATE TABLE IF NOT EXISTS tags (
+          ordering_id    bigint NOT NULL,
+          tag            varchar(64) NOT NULL,
+          sequence_nr    bigint NOT NULL,
+          persistence_id varchar(255) COLLATE "C" NOT NULL,
+          PRIMARY KEY (ordering_id, tag))
+        """,
+        "CREATE INDEX IF NOT EXISTS tags_persistence_id_sequence_nr_idx ON tags (persistence_id, sequence_nr)",
+        """
+        CREATE TABLE IF NOT EXISTS journal_metadata (
+          persistence_id  varchar(255) COLLATE "C" NOT NULL,
+          sequence_number bigint NOT NULL,
+          PRIMARY KEY (persistence_id, sequence_number))
+        """,
+    ];
+
+    public override string UniqueKeysQuery =>
+        """
+        SELECT (SELECT string_agg(a.attname, ',' ORDER BY k.position)
+                FROM unnest(i.indkey) WITH ORDINALITY AS k (attnum, position)
+                JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum)
+        FROM pg_index i
+        WHERE i.indrelid = 'journal'::regclass AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL
+        """;
+
+    public override DbConnection OpenReader() => Open(_readOnly);
+
+    public override DbConnection OpenWriter() => Open(ConnectionString);
+
+    public override DbTransaction BeginRead(DbConnection connection) => connection.BeginTransaction(IsolationLevel.RepeatableRead);
+
+    public override string FirstPart(int count) => string.Create(CultureInfo.InvariantCulture, $"substring(message from 1 for {count})");
+
+    public override byte[] ReadPart(DbConnection connection, long ordering, int offset, int count)
+    {
+        using var command = connection.CreateCommand();
+        command.CommandText = "SELECT substring(message from @first for @count) FROM journal WHERE ordering = @ordering";
+        command.Add("@first", offset + 1).Add("@count", count).Add("@ordering", ordering);
+        return (byte[]?)command.ExecuteScalar() ?? [];
+    }
+
+    public override void VerifyDurability(DbConnection connection)
+    {
+        foreach (var setting in (ReadOnlySpan<string>)["fsync", "synchronous_commit"])
+        {
+            using var command = connection.CreateCommand();
+            command.CommandText = $"SHOW {setting}";
+            if (command.ExecuteScalar() as string is "off" or null)
+                throw new JournalSetupException($"PostgreSQL's setting {setting} must not be off: a commit would not be durable.");
+        }
+    }
+
+    protected override bool IsDamage(DbException failure) => failure is PostgresException { SqlState: DataCorrupted or IndexCorrupted };
+
+    private static NpgsqlConnectionStringBuilder Parse(string text)
+    {
+        try
+        {
+            return new NpgsqlConnectionStringBuilder(text);
+        }
+        catch (ArgumentException wrong)
+        {
+            // The text may hold a password: it is not repeated.
+            throw new JournalSetupException($"PostgreSQL's connection string can't be read: {wrong.Message}", wrong);
+        }
+    }
+
+    private static NpgsqlConnection Open(string connectionString)
+    {
+        var connection = new NpgsqlConnection(connectionString);
+        try
+        {
+            connection.Open();
+            return connection;
+        }
+        catch
+        {
+            connection.Dispose();
+            throw;
+        }
+    }
+}

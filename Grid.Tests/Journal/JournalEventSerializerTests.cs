@@ -1,0 +1,21 @@
+using Akka.Serialization;
+using Grid.Node.Journal;
+
+namespace Grid.Tests.Journal;
+
+public sealed class JournalEventSerializerTests
+{
+    [Fact]
+    public async Task Events_go_through_Akka_unchanged_under_their_manifest()
+    {
+        await using var bed = JournalBed.WithoutTables();
+        var (system, _) = bed.Start();
+        var journalEvent = JournalBed.PageEvent(JournalBed.Key, 1, 1);
+        var serializer = Assert.IsType<JournalEventSerializer>(system.Serialization.FindSerializerFor(journalEvent));
+        Assert.Equal((7301, "W1"), (serializer.Identifier, serializer.Manifest(journalEvent)));
+        var back = Assert.IsType<JournalEvent>(system.Serialization.Deserialize(serializer.ToBinary(journalEvent), 7301, "W1"));
+        Assert.Equal(journalEvent.Bytes.ToArray(), back.Bytes.ToArray());
+        Assert.Throws<ArgumentException>(() => serializer.FromBinary([], "W2"));
+        Assert.Throws<ArgumentException>(() => serializer.ToBinary("something else"));
+    }
+}
