@@ -69,6 +69,7 @@ internal sealed class ConnectionOutput(PipeWriter pipe, GatewayServices services
     private void WriteOne(ObjectRequest request)
     {
         services.Metrics.Operation(request.Opcode, request.Status);
+        PoolCounting.Count(request);
         try
         {
             if (!_isBroken) AnswerWriter.Write(pipe, request, services.Objects.Store);

@@ -3,6 +3,7 @@ using Akka.Actor.Setup;
 using Akka.Cluster;
 using Grid.Node.Admin;
 using Grid.Node.Gateway;
+using Grid.Node.Journal;
 using Grid.Node.Memory;
 using Grid.Node.Objects;
 using Grid.Node.Pools;
@@ -22,6 +23,9 @@ internal sealed class GridNode : INodeStatusSource
     private readonly GridMetrics _metrics;
     private readonly PageStore _store;
     private readonly GatewayConnectionHandler _door;
+    private readonly JournalOptions _journalOptions;
+    private readonly JournalReader _journal;
+    private readonly JournalHealth _health;
     private readonly ConnectionTable _connections = new();
     private readonly PoolView _pools = new();
     private ObjectServices? _objects;
@@ -35,7 +39,19 @@ internal sealed class GridNode : INodeStatusSource
         (_settings, _metrics, _loggers) = (settings, metrics, loggers);
         _store = new PageStore(new PageStoreOptions(settings.Memory.LimitBytes));
         _door = new GatewayConnectionHandler(settings.Gateway.MaxConnections, loggers.CreateLogger("Grid.Gateway"));
+        var journal = settings.Journal;
+        _journalOptions = new JournalOptions
+        {
+            Provider = journal.Provider,
+            Path = journal.Path,
+            ConnectionString = journal.ConnectionString,
+            EventTargetBytes = journal.EventTargetBytes,
+            WriteTimeout = journal.WriteTimeout,
+        };
+        _journal = new JournalReader(_journalOptions);
+        _health = new JournalHealth(metrics, _journal.ProbeAsync);
         readiness.Add("cluster", CheckCluster);
+        readiness.Add("journal", _health.Check);
     }
 
     /// <summary>Completes with the exit code when the node ends by itself: removed from the cluster, or failed.</summary>
@@ -49,14 +65,15 @@ internal sealed class GridNode : INodeStatusSource
     /// <param name="cancellation">Gives up.</param>
     public async Task StartAsync(string publicAddress, CancellationToken cancellation)
     {
+        await EnsureJournalAsync(cancellation);
         Binding.Probe("grid.cluster", await Binding.ResolveAsync("grid.cluster", _settings.Cluster.Host, _settings.Cluster.Port, cancellation));
-        var setup = ActorSystemSetup.Create(BootstrapSetup.Create().WithConfig(AkkaConfig.Build(_settings)), new LoggerFactorySetup(_loggers));
+        var setup = ActorSystemSetup.Create(BootstrapSetup.Create().WithConfig(AkkaConfig.Build(_settings, JournalConfig.Akka(_journalOptions))), new LoggerFactorySetup(_loggers), JournalConfig.Setup(_journalOptions));
         _system = ActorSystem.Create(_settings.Cluster.Name, setup);
         _cluster = Cluster.Get(_system);
         ClusterPort = _cluster.SelfAddress.Port ?? 0;
         WatchEnd(_system);
         await JoinAsync(_cluster, cancellation);
-        _objects = new ObjectServices { Store = _store, Pools = _pools, Limits = new ObjectLimits(_settings.Journal.EventTargetBytes, TimeSpan.FromSeconds(1), 64), DataAddress = publicAddress };
+        _objects = new ObjectServices { Store = _store, Pools = _pools, Journal = _journal, Health = _health, Limits = new ObjectLimits(_settings.Journal.EventTargetBytes, TimeSpan.FromSeconds(1), 64), DataAddress = publicAddress };
         StartServing(_system, _objects, publicAddress);
     }
 
@@ -106,7 +123,12 @@ internal sealed class GridNode : INodeStatusSource
     }
 
     /// <inheritdoc/>
-    public MemoryStatus Memory() => new(_settings.Memory.LimitBytes, 0, 0, 0, 0, 0, 0);
+    public MemoryStatus Memory()
+    {
+        var stats = _store.Stats;
+        return new MemoryStatus(
+            stats.LimitBytes, stats.SlabBytes + stats.MetadataBytes + stats.ReservedBytes, stats.StoredBytes, stats.Pages, stats.Frames, stats.FramesUsed, stats.Evictions);
+    }
 
     /// <inheritdoc/>
     public IReadOnlyList<MemberStatus> Members()
@@ -121,10 +143,22 @@ internal sealed class GridNode : INodeStatusSource
     }
 
     /// <inheritdoc/>
-    public IReadOnlyList<PoolInfo> Pools() => [];
+    public IReadOnlyList<PoolInfo> Pools() => [.. _pools.Entries.Select(entry => entry.Info)];
 
     /// <inheritdoc/>
-    public long Objects() => 0;
+    public long Objects() => _objects?.Registry.Count ?? 0;
+
+    private async Task EnsureJournalAsync(CancellationToken cancellation)
+    {
+        try
+        {
+            await JournalSchema.EnsureAsync(_journalOptions, cancellation);
+        }
+        catch (Exception e) when (e is JournalSetupException or JournalUnavailableException)
+        {
+            throw new StartupException(ExitCodes.Surroundings, $"grid.journal: {e.Message}", e);
+        }
+    }
 
     private async Task JoinAsync(Cluster cluster, CancellationToken cancellation)
     {

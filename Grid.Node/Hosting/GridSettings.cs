@@ -1,4 +1,5 @@
 using Akka.Configuration;
+using Grid.Node.Journal;
 using Microsoft.Extensions.Logging;
 
 namespace Grid.Node.Hosting;
@@ -98,16 +99,6 @@ public sealed record ClusterSettings(string Name, string Host, int Port, IReadOn
 /// <summary>The node's memory.</summary>
 /// <param name="LimitBytes">What the process keeps to.</param>
 public sealed record MemorySettings(long LimitBytes);
-
-/// <summary>Which database keeps persistent pools.</summary>
-public enum JournalProvider
-{
-    /// <summary>A file of this node.</summary>
-    Sqlite,
-
-    /// <summary>A server shared by all nodes.</summary>
-    PostgreSql,
-}
 
 /// <summary>Where and how persistent pools are kept.</summary>
 public sealed record JournalSettings

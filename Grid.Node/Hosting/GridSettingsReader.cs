@@ -1,3 +1,4 @@
+using Grid.Node.Journal;
 using System.Text.RegularExpressions;
 using Grid.Protocol;
 using Microsoft.Extensions.Logging;

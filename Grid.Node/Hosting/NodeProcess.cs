@@ -1,6 +1,7 @@
 using System.Collections;
 using System.Text.Json;
 using Grid.Node.Admin;
+using Grid.Node.Journal;
 using Microsoft.Extensions.Logging;
 
 namespace Grid.Node.Hosting;

@@ -186,22 +186,7 @@ internal sealed class EphemeralObject(ObjectServices services, ObjectKey key, Po
         return !Unsafe.IsNullRef(ref entry) && Services.Store.IsAlive(entry.Page);
     }
 
-    private bool ConditionHolds(ObjectRequest request)
-    {
-        if ((request.Flags & RequestFlags.Conditional) == 0) return true;
-        if (!Changes.Knows(request.Condition)) return false;
-        for (var i = 0; i < request.Count; i++)
-        {
-            var index = request.Entries[i].Index;
-            ref var entry = ref Index.Find(index);
-            var changed = Unsafe.IsNullRef(ref entry)
-                ? Changes.AbsentChangedSince(index, request.Condition.Counter)
-                : entry.Changed > request.Condition.Counter;
-            if (changed) return false;
-        }
-
-        return true;
-    }
+    private bool ConditionHolds(ObjectRequest request) => (request.Flags & RequestFlags.Conditional) == 0 || Unchanged(request);
 
     /// <summary>Takes quota for new entries, first giving back that of evicted ones; false where the request has to wait.</summary>
     private bool TryTakeQuota(ObjectRequest request)

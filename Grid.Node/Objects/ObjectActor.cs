@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Akka.Actor;
 using Akka.Cluster.Sharding;
 using Akka.Event;
@@ -46,6 +47,23 @@ internal abstract class ObjectActor : ActorBase
     /// <summary>Serves one request this actor has taken.</summary>
     protected abstract void Serve(ObjectRequest request);
 
+    /// <summary>Whether none of a batch's handles was put, flushed or taken since the version it names. In doubt the answer is no.</summary>
+    protected bool Unchanged(ObjectRequest request)
+    {
+        if (!Changes.Knows(request.Condition)) return false;
+        for (var i = 0; i < request.Count; i++)
+        {
+            var index = request.Entries[i].Index;
+            ref var entry = ref Index.Find(index);
+            var changed = Unsafe.IsNullRef(ref entry)
+                ? Changes.AbsentChangedSince(index, request.Condition.Counter)
+                : entry.Changed > request.Condition.Counter;
+            if (changed) return false;
+        }
+
+        return true;
+    }
+
     /// <summary>Handles a message that is neither a request nor one of the common ones.</summary>
     protected abstract bool ReceiveOther(object message);
 
@@ -82,6 +100,7 @@ internal abstract class ObjectActor : ActorBase
     {
         _entry = new ObjectEntry(Key, Self) { Pages = Index.Count, IsPersistent = Pool.Options.Kind == PoolKind.Persistent };
         Services.Registry.Enter(_entry);
+        Pool.Counters.ObjectStarted();
         Services.Watcher.Tell(new WatchObject(_entry));
     }
 
@@ -94,6 +113,7 @@ internal abstract class ObjectActor : ActorBase
     protected override void PostStop()
     {
         LeaveRegistry();
+        if (_entry is not null) Pool.Counters.ObjectStopped();
         Index.Clear();
         base.PostStop();
     }

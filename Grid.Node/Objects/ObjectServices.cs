@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Akka.Actor;
+using Grid.Node.Journal;
 using Grid.Node.Memory;
 using Grid.Node.Pools;
 using Grid.Protocol;
@@ -21,6 +22,12 @@ internal sealed class ObjectServices
     /// <summary>Watches object actors and has gateways claim what they leave behind.</summary>
     public IActorRef Watcher { get; set; } = ActorRefs.Nobody;
 
+
+    /// <summary>Reads persistent objects' events.</summary>
+    public required JournalReader Journal { get; init; }
+
+    /// <summary>Whether the journal can be written.</summary>
+    public required JournalHealth Health { get; init; }
 
     /// <summary>Limits of the journal's events.</summary>
     public required ObjectLimits Limits { get; init; }

@@ -29,7 +29,7 @@ internal static class ObjectSharding
         if (!ObjectKey.TryParse(entityId, out var key)) throw new ArgumentException($"'{entityId}' is not an object's entity id");
         if (!services.Pools.TryGet(key.Pool, out var pool)) return Props.Create(() => new MissingPoolObject(key)).WithDispatcher(DispatcherId);
         return pool.Options.Kind == PoolKind.Persistent
-            ? throw new NotSupportedException()
+            ? Props.Create(() => new PersistentObject(services, key, pool)).WithDispatcher(DispatcherId)
             : Props.Create(() => new EphemeralObject(services, key, pool)).WithDispatcher(DispatcherId);
     }
 

@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Grid.Node.Pools;
 
 namespace Grid.Node.Objects;
 
@@ -12,11 +13,34 @@ internal sealed class ObjectSweeper(ObjectServices services, SweepSettings setti
 
     public ITimerScheduler Timers { get; set; } = null!;
 
-    protected override void PreStart() => Timers.StartPeriodicTimer("sweep", Tick.Instance, settings.Interval);
+    protected override void PreStart()
+    {
+        Timers.StartPeriodicTimer("sweep", Tick.Instance, settings.Interval);
+        Context.System.EventStream.Subscribe(Self, typeof(PoolDestroyed));
+    }
+
+    protected override void PostStop() => Context.System.EventStream.Unsubscribe(Self);
 
     protected override bool Receive(object message)
     {
-        if (message is not Tick) return false;
+        switch (message)
+        {
+            case Tick:
+                Look();
+                return true;
+            case PoolDestroyed destroyed:
+                // Its pages are out of reach already: gateways refuse the pool. This gives their memory back.
+                foreach (var (key, entry) in services.Registry.Entries)
+                    if (key.Pool == destroyed.Pool) entry.Actor.Tell(PoolGone.Instance, ActorRefs.NoSender);
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    private void Look()
+    {
+        services.Store.Trim();
         var now = Environment.TickCount64;
         var evictions = services.Store.Stats.Evictions;
         // Stale entries matter once they are many: they hold index memory, and quota.
@@ -31,8 +55,6 @@ internal sealed class ObjectSweeper(ObjectServices services, SweepSettings setti
             else if (sweepStale && !entry.IsPersistent)
                 entry.Actor.Tell(Sweep.Stale, ActorRefs.NoSender);
         }
-
-        return true;
     }
 
     private sealed class Tick
