@@ -17,6 +17,12 @@ namespace Grid.Node.Hosting;
 /// <summary>The parts of one node, put together in the order they need each other and taken apart in the opposite order.</summary>
 internal sealed class GridNode : INodeStatusSource
 {
+    /// <summary>How long an object's failed writer rests before the next one starts.</summary>
+    private static readonly TimeSpan WriterBackoff = TimeSpan.FromSeconds(1);
+
+    /// <summary>Heads of events that a recovering object reads at once.</summary>
+    private const int RecoveryRowsPerRead = 256;
+
     private readonly GridSettings _settings;
     private readonly ILoggerFactory _loggers;
     private readonly TaskCompletionSource<int> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -52,6 +58,7 @@ internal sealed class GridNode : INodeStatusSource
         _health = new JournalHealth(metrics, _journal.ProbeAsync);
         readiness.Add("cluster", CheckCluster);
         readiness.Add("journal", _health.Check);
+        readiness.Add("pools", () => _pools.IsReady ? ReadinessResult.Ok($"{_pools.Count} pools") : ReadinessResult.NotReady("the pool registry has not answered yet"));
     }
 
     /// <summary>Completes with the exit code when the node ends by itself: removed from the cluster, or failed.</summary>
@@ -67,17 +74,33 @@ internal sealed class GridNode : INodeStatusSource
     {
         await EnsureJournalAsync(cancellation);
         Binding.Probe("grid.cluster", await Binding.ResolveAsync("grid.cluster", _settings.Cluster.Host, _settings.Cluster.Port, cancellation));
-        var setup = ActorSystemSetup.Create(BootstrapSetup.Create().WithConfig(AkkaConfig.Build(_settings, JournalConfig.Akka(_journalOptions))), new LoggerFactorySetup(_loggers), JournalConfig.Setup(_journalOptions));
+        var setup = ActorSystemSetup.Create(BootstrapSetup.Create().WithConfig(AkkaConfig.Build(_settings, JournalConfig.Akka(_journalOptions), PoolsSetup.Configuration)), new LoggerFactorySetup(_loggers), JournalConfig.Setup(_journalOptions));
         _system = ActorSystem.Create(_settings.Cluster.Name, setup);
         _cluster = Cluster.Get(_system);
         ClusterPort = _cluster.SelfAddress.Port ?? 0;
         WatchEnd(_system);
         await JoinAsync(_cluster, cancellation);
-        _objects = new ObjectServices { Store = _store, Pools = _pools, Journal = _journal, Health = _health, Limits = new ObjectLimits(_settings.Journal.EventTargetBytes, TimeSpan.FromSeconds(1), 64), DataAddress = publicAddress };
-        StartServing(_system, _objects, publicAddress);
+        _objects = new ObjectServices
+        {
+            Store = _store,
+            Pools = _pools,
+            Journal = _journal,
+            Health = _health,
+            Limits = new ObjectLimits(_settings.Journal.EventTargetBytes, WriterBackoff, RecoveryRowsPerRead),
+            DataAddress = publicAddress,
+        };
+        var pools = PoolsSetup.Start(_system, PoolsSettings(), _pools);
+        await pools.Ready.WaitAsync(cancellation);
+        StartServing(_system, _objects, pools.Pools, publicAddress);
     }
 
-    private void StartServing(ActorSystem system, ObjectServices objects, string publicAddress)
+    private PoolsSettings PoolsSettings() => new()
+    {
+        CountPages = _journal.CountPagesAsync,
+        DeletePool = (pool, cancellation) => _journal.DeletePrefixAsync(JournalIds.PoolPrefix(pool), cancellation),
+    };
+
+    private void StartServing(ActorSystem system, ObjectServices objects, IPools pools, string publicAddress)
     {
         objects.Watcher = system.ActorOf(Props.Create(() => new ObjectWatcher(_connections)), "object-watcher");
         var region = ObjectSharding.Start(system, objects, _settings.Cluster.Shards);
@@ -86,7 +109,7 @@ internal sealed class GridNode : INodeStatusSource
         _door.Gateway = new GatewayServices
         {
             Objects = objects,
-            Pools = new TmpPools(_pools),
+            Pools = pools,
             Activations = activations,
             Connections = _connections,
             Limits = _settings.Gateway,
@@ -120,6 +143,9 @@ internal sealed class GridNode : INodeStatusSource
     {
         _stopping = true;
         if (_system != null) await CoordinatedShutdown.Get(_system).Run(NodeStops.Instance).WaitAsync(cancellation);
+        _health.Dispose();
+        _journal.Dispose();
+        _store.Dispose();
     }
 
     /// <inheritdoc/>
