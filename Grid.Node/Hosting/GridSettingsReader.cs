@@ -1,5 +1,5 @@
-using Grid.Node.Journal;
 using System.Text.RegularExpressions;
+using Grid.Node.Journal;
 using Grid.Protocol;
 using Microsoft.Extensions.Logging;
 

@@ -1,4 +1,4 @@
-using System.Data.Common;
+using System.Runtime.CompilerServices;
 using LinqToDB;
 
 namespace Grid.Node.Journal;
@@ -21,18 +21,34 @@ internal static class SqliteConnections
             .UseConnectionString(database.ProviderName, database.ConnectionString)
             .UseAfterConnectionOpened(SqliteDatabase.Prepare, async (connection, _) =>
             {
-                await MoveAsync(threads).ConfigureAwait(false);
+                await new Move(threads);
                 SqliteDatabase.Prepare(connection);
             });
     }
 
-    /// <summary>What follows this call's completion runs on one of the threads.</summary>
-    private static Task MoveAsync(JournalThreads threads)
+    /// <summary>
+    /// Awaited, what follows runs on one of the threads; always, which a task that may be complete before it is awaited would not give.
+    /// </summary>
+    private sealed class Move(JournalThreads threads) : ICriticalNotifyCompletion
     {
-        // Not RunContinuationsAsynchronously: running them here is the purpose.
-        var moved = new TaskCompletionSource();
-        return threads.TryRun(moved.SetResult)
-            ? moved.Task
-            : throw new JournalUnavailableException("too many requests wait for the journal's file");
+        private bool _refused;
+
+        public bool IsCompleted => false;
+
+        public Move GetAwaiter() => this;
+
+        public void OnCompleted(Action continuation) => UnsafeOnCompleted(continuation);
+
+        public void UnsafeOnCompleted(Action continuation)
+        {
+            if (threads.TryRun(continuation)) return;
+            _refused = true;
+            ThreadPool.UnsafeQueueUserWorkItem(static next => next(), continuation, preferLocal: false);
+        }
+
+        public void GetResult()
+        {
+            if (_refused) throw new JournalUnavailableException("too many requests wait for the journal's file");
+        }
     }
 }

@@ -2,6 +2,7 @@ using CsCheck;
 using Grid.Node.Journal;
 using Grid.Node.Memory;
 using Grid.Protocol;
+using Xunit;
 
 namespace Grid.Tests.Journal;
 
@@ -20,7 +21,13 @@ public sealed class EventFormatTests
         builder.Fence();
 
         Assert.Equal(
-            "TODO",
+            "01000c00" + "05000000" + "8877665544332211" + "02000000" + "aa000000" + "92653699be22ba7b" + "04e529a28f3383bc"
+            + "0300000000000000" + "00000000" + "00000000" + "0000000000000000"
+            + "0103000005000000" + "a0000000" + "08000000" + "43220f3851beda1e"
+            + "02000000ffffffff" + "00000000" + "00000000" + "0000000000000000"
+            + "0101000006000000" + "a8000000" + "02000000" + "ad327333d980d1c6"
+            + "0400000000000000" + "00000000" + "00000000" + "0000000000000000"
+            + "0102030405060708" + "aabb",
             Convert.ToHexStringLower(builder.ToEvent(Key, 0x1122334455667788, 2).Bytes.Span));
     }
 

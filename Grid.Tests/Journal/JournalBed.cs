@@ -1,11 +1,12 @@
-using Akka.Actor;
 using Akka.Actor.Setup;
+using Akka.Actor;
 using Akka.Configuration;
 using Akka.TestKit;
 using Grid.Node.Journal;
 using Grid.Node.Memory;
 using Grid.Protocol;
 using Microsoft.Data.Sqlite;
+using Xunit;
 
 namespace Grid.Tests.Journal;
 
@@ -58,7 +59,7 @@ internal sealed class JournalBed : IAsyncDisposable
 
     public async Task<(IActorRef Writer, long Last)> ReadyWriterAsync(TestProbe parent, string? id = null)
     {
-        var writer = parent.ChildActorOf(WriterActor.Props(id ?? Id));
+        var writer = await parent.ChildActorOfAsync(WriterActor.Props(id ?? Id));
         var ready = await parent.ExpectMsgAsync<WriterReady>(Patience);
         return (writer, ready.LastSequenceNr);
     }
@@ -81,7 +82,7 @@ internal sealed class JournalBed : IAsyncDisposable
 
     public async Task StopAsync(TestProbe parent, IActorRef writer)
     {
-        parent.Watch(writer);
+        await parent.WatchAsync(writer);
         writer.Tell(StopWriter.Instance);
         await parent.ExpectTerminatedAsync(writer, Patience);
     }
@@ -123,7 +124,8 @@ internal sealed class JournalBed : IAsyncDisposable
     {
         foreach (var system in _systems) await system.Terminate();
         _reader?.Dispose();
-        SqliteConnection.ClearAllPools();
+        // Others' pools are none of this test's business.
+        using (var pooled = new SqliteConnection(JournalDatabase.For(Options).ConnectionString)) SqliteConnection.ClearPool(pooled);
         _directory.Delete(recursive: true);
     }
 }

@@ -1,5 +1,6 @@
 using Akka.Serialization;
 using Grid.Node.Journal;
+using Xunit;
 
 namespace Grid.Tests.Journal;
 

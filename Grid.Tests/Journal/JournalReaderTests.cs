@@ -2,6 +2,7 @@ using Akka.Actor;
 using Grid.Node.Journal;
 using Grid.Protocol;
 using Microsoft.Data.Sqlite;
+using Xunit;
 
 namespace Grid.Tests.Journal;
 
@@ -164,8 +165,8 @@ public sealed class JournalReaderTests
     {
         await using var bed = await WithEventsAsync(3);
         await using var locking = new SqliteConnection(bed.ConnectionString);
-        locking.Open();
-        await using var transaction = locking.BeginTransaction();
+        await locking.OpenAsync();
+        await using var transaction = await locking.BeginTransactionAsync();
         Assert.Equal(3, (await bed.Reader.ReadAsync(JournalBed.Id, 0, 3, 10, int.MaxValue).WaitAsync(TimeSpan.FromSeconds(5))).Rows.Count);
         await using var reader = JournalDatabase.For(bed.Options).OpenReader();
         using var command = reader.CreateCommand();
@@ -181,8 +182,8 @@ public sealed class JournalReaderTests
         var hasty = bed.Options with { WriteTimeout = TimeSpan.FromSeconds(1) };
         using var reader = new JournalReader(hasty);
         await using var locking = new SqliteConnection(bed.ConnectionString);
-        locking.Open();
-        await using (var transaction = locking.BeginTransaction())
+        await locking.OpenAsync();
+        await using (var transaction = await locking.BeginTransactionAsync())
         {
             var failure = await Assert.ThrowsAsync<JournalUnavailableException>(() => reader.ProbeAsync());
             Assert.Contains("locked", failure.Message, StringComparison.Ordinal);

@@ -1,6 +1,7 @@
 using Akka.Configuration;
 using Grid.Node.Journal;
 using Microsoft.Data.Sqlite;
+using Xunit;
 
 namespace Grid.Tests.Journal;
 
@@ -57,20 +58,13 @@ public sealed class JournalSchemaTests
     public async Task Every_connection_of_the_journal_syncs_its_commits()
     {
         await using var bed = await JournalBed.WithTablesAsync();
-        // As Akka's journal opens them: its data options, in its system's setup.
-        await using var connection = new LinqToDB.Data.DataConnection(SqliteConnections.Options(JournalDatabase.For(bed.Options)));
-        await using var transaction = await connection.BeginTransactionAsync();
-        Assert.Equal("grid-journal-akka", Thread.CurrentThread.Name);
-        using var command = connection.CreateCommand();
-        foreach (var (pragma, value) in new[] { ("synchronous", "2"), ("journal_mode", "wal"), ("busy_timeout", "2000") })
-        {
-            command.CommandText = $"PRAGMA {pragma}";
-            Assert.Equal(value, command.ExecuteScalar()?.ToString());
-        }
+        var (thread, found) = await LookAsync(bed.Options);
+        Assert.Equal("grid-journal-akka", thread);
+        Assert.Equal(["2", "wal", "2000"], found);
 
         // And where no setup prepares them, as the library is compiled.
         await using var plain = new SqliteConnection(JournalDatabase.For(bed.Options).ConnectionString);
-        plain.Open();
+        await plain.OpenAsync();
         JournalDatabase.For(bed.Options).VerifyDurability(plain);
     }
 
@@ -82,7 +76,7 @@ public sealed class JournalSchemaTests
         await using var connection = database.OpenWriter();
         using var command = connection.CreateCommand();
         command.CommandText = "PRAGMA synchronous = NORMAL";
-        command.ExecuteNonQuery();
+        await command.ExecuteNonQueryAsync();
         Assert.Throws<JournalSetupException>(() => database.VerifyDurability(connection));
     }
 
@@ -112,5 +106,22 @@ public sealed class JournalSchemaTests
         Assert.Equal(3, config.GetInt("akka.persistence.journal.sql.parallelism"));
         Assert.Equal(JournalDatabase.For(options).ConnectionString, config.GetString("akka.persistence.journal.sql.connection-string"));
         Assert.Contains("idle_in_transaction_session_timeout=3000", JournalDatabase.For(options).ConnectionString, StringComparison.Ordinal);
+    }
+
+    /// <summary>Where and how a transaction of Akka's journal runs: its data options, in its system's setup.</summary>
+    private static async Task<(string? Thread, List<string?> Pragmas)> LookAsync(JournalOptions options)
+    {
+        await using var connection = new LinqToDB.Data.DataConnection(SqliteConnections.Options(JournalDatabase.For(options)));
+        await using var transaction = await connection.BeginTransactionAsync().ConfigureAwait(false);
+        var thread = Thread.CurrentThread.Name;
+        var found = new List<string?>();
+        foreach (var pragma in new[] { "synchronous", "journal_mode", "busy_timeout" })
+        {
+            using var command = connection.OpenDbConnection().CreateCommand();
+            command.CommandText = $"PRAGMA {pragma}";
+            found.Add((await command.ExecuteScalarAsync().ConfigureAwait(false))?.ToString());
+        }
+
+        return (thread, found);
     }
 }
