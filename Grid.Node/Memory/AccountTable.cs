@@ -1,49 +1,58 @@
 namespace Grid.Node.Memory;
 
-/// <summary>The accounts of a store by number, so that a frame and a reference need only the number.</summary>
+/// <summary>The accounts of a store by slot, which is what a frame knows of its owner. Slot 0 is none.</summary>
 internal sealed class AccountTable
 {
-    private readonly Lock _lock = new();
-    private PoolAccount[] _accounts = new PoolAccount[16];
-    private int _count;
+    private readonly Lock _gate = new();
+    private readonly Stack<uint> _returned = new();
 
-    public PoolAccount this[int number] => Volatile.Read(ref _accounts)[number];
+    // Replaced by a larger one when full, so readers need no lock.
+    private PoolAccount?[] _accounts = new PoolAccount?[64];
+    private uint _next = 1;
 
-    public int Count => Volatile.Read(ref _count);
+    /// <summary>All slots; the free ones are null.</summary>
+    public ReadOnlySpan<PoolAccount?> Slots => Volatile.Read(ref _accounts);
 
-    public long Pages
+    /// <summary>The account of a frame that the caller holds.</summary>
+    public PoolAccount this[uint slot] => Volatile.Read(ref _accounts)[slot]!;
+
+    /// <summary>
+    /// The account of a frame that may change hands at any moment: right if the frame's state has not changed since before, else any
+    /// account or none.
+    /// </summary>
+    public unsafe PoolAccount? Find(uint frame, SlabAllocator allocator)
     {
-        get
-        {
-            var pages = 0L;
-            for (var i = 0; i < Count; i++) pages += this[i].Pages;
-            return pages;
-        }
+        var slots = Slots;
+        var slot = Volatile.Read(ref allocator.Region.Meta(frame)->Account);
+        return slot < (uint)slots.Length ? slots[(int)slot] : null;
     }
 
-    /// <summary>The account's number, given with its first page.</summary>
-    public int Number(PoolAccount account)
+    /// <summary>Gives the account its slot.</summary>
+    public void Enter(PoolAccount account)
     {
-        var number = account.Number;
-        return number >= 0 ? number : Enter(account);
-    }
-
-    private int Enter(PoolAccount account)
-    {
-        lock (_lock)
+        lock (_gate)
         {
-            if (account.Number >= 0) return account.Number;
-            if (_count == _accounts.Length)
+            if (account.Slot != 0) return;
+            if (!_returned.TryPop(out var slot)) slot = _next++;
+            if (slot == _accounts.Length)
             {
-                var larger = new PoolAccount[_count * 2];
+                var larger = new PoolAccount?[_accounts.Length * 2];
                 _accounts.CopyTo(larger, 0);
                 Volatile.Write(ref _accounts, larger);
             }
+            Volatile.Write(ref _accounts[slot], account);
+            Volatile.Write(ref account.Slot, slot);
+        }
+    }
 
-            _accounts[_count] = account;
-            account.Number = _count;
-            Volatile.Write(ref _count, _count + 1);
-            return account.Number;
+    /// <summary>Takes back the slot of a closed account that holds no page. Its counters stay readable.</summary>
+    public void Return(PoolAccount account)
+    {
+        if (account.Slot == 0 || Interlocked.Exchange(ref account.SlotReturned, 1) != 0) return;
+        lock (_gate)
+        {
+            Volatile.Write(ref _accounts[account.Slot], null);
+            _returned.Push(account.Slot);
         }
     }
 }

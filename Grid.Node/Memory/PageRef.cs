@@ -1,45 +1,51 @@
+using System.Runtime.InteropServices;
+
 namespace Grid.Node.Memory;
 
 /// <summary>
-/// Where a page lies in the store: a frame and its generation, so that a stale reference is detected and never followed, or the word that fills the
-/// page. The default value is no page.
+/// Where a page lies in a <see cref="PageStore"/>: a frame and the generation in which it held the page, or the word that fills
+/// the page. The default is no page. A reference whose frame has been given to another page is <em>stale</em>: the store tells, it never follows one.
+/// 16 bytes.
 /// </summary>
+[StructLayout(LayoutKind.Sequential)]
 public readonly record struct PageRef
 {
-    private readonly ulong _value;
-    private readonly int _account;
-    private readonly Form _form;
+    // The generation of the frame, or the word.
+    internal readonly ulong Word;
 
-    private PageRef(ulong value, int account, Form form)
+    // The frame's id, or the account's slot of a same-filled page.
+    internal readonly uint Id;
+
+    private readonly byte _kind;
+    private readonly byte _sizeShift;
+
+    private PageRef(ulong word, uint id, Kind kind, int pageSizeBytes)
     {
-        _value = value;
-        _account = account;
-        _form = form;
+        Word = word;
+        Id = id;
+        _kind = (byte)kind;
+        _sizeShift = (byte)int.Log2(pageSizeBytes);
     }
 
-    private enum Form
+    private enum Kind : byte
     {
-        None,
-        Frame,
-        Same,
+        None = 0,
+        Frame = 1,
+        Same = 2,
     }
 
-    /// <summary>Whether this is no page at all.</summary>
-    public bool IsNone => _form == Form.None;
+    /// <summary>Whether this refers to no page.</summary>
+    public bool IsNone => _kind == (byte)Kind.None;
 
-    internal bool IsFrame => _form == Form.Frame;
+    /// <summary>Whether the page is one 64-bit word repeated, which takes no frame and is never evicted.</summary>
+    public bool IsSameFilled => _kind == (byte)Kind.Same;
 
-    internal bool IsSame => _form == Form.Same;
+    /// <summary>Bytes of the page, 0 for none.</summary>
+    public int PageSizeBytes => IsNone ? 0 : 1 << _sizeShift;
 
-    internal uint Frame => (uint)_value;
+    internal bool IsFrame => _kind == (byte)Kind.Frame;
 
-    internal uint Generation => (uint)(_value >> 32);
+    internal static PageRef ToFrame(uint frame, ulong generation, int pageSizeBytes) => new(generation, frame, Kind.Frame, pageSizeBytes);
 
-    internal ulong Word => _value;
-
-    internal int Account => _account;
-
-    internal static PageRef OfFrame(uint frame, uint generation, int account) => new(((ulong)generation << 32) | frame, account, Form.Frame);
-
-    internal static PageRef OfWord(ulong word, int account) => new(word, account, Form.Same);
+    internal static PageRef ToWord(ulong word, uint accountSlot, int pageSizeBytes) => new(word, accountSlot, Kind.Same, pageSizeBytes);
 }

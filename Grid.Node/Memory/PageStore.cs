@@ -1,348 +1,420 @@
 using System.Buffers;
-using System.Buffers.Binary;
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.InteropServices;
+using Grid.Protocol;
 
 namespace Grid.Node.Memory;
 
-/// <summary>Settings of a page store.</summary>
-/// <param name="LimitBytes">The most bytes of slabs, metadata and what is reserved for indexes and buffers.</param>
-public sealed record PageStoreOptions(long LimitBytes);
-
-/// <summary>A store's state at one moment.</summary>
-/// <param name="LimitBytes">The limit.</param>
-/// <param name="SlabBytes">Native memory in slabs.</param>
-/// <param name="MetadataBytes">Native memory of frame metadata.</param>
-/// <param name="ReservedBytes">Bytes reserved for indexes and buffers.</param>
-/// <param name="Frames">Frames the slabs are cut into.</param>
-/// <param name="FramesUsed">Frames that hold a page.</param>
-/// <param name="StoredBytes">Bytes of those frames.</param>
-/// <param name="Pages">Pages held, same-filled ones included.</param>
-/// <param name="Evictions">Pages dropped for want of memory so far.</param>
-public readonly record struct PageStoreStats(
-    long LimitBytes, long SlabBytes, long MetadataBytes, long ReservedBytes, long Frames, long FramesUsed, long StoredBytes, long Pages, long Evictions);
-
 /// <summary>
-/// The pages of one node, in native memory: slabs cut into frames by size class, evicted by CLOCK. Thread-safe; no operation allocates on the GC heap.
-/// Whoever reads a page pins it first: a pinned frame is neither evicted nor used again, whatever its owner does meanwhile.
+/// The pages of one node, in native memory within one limit. All members may be called from any thread. Storing, reading, freeing and evicting pages
+/// allocates nothing on the managed heap.
+/// <para>
+/// A page's life: <see cref="TryStore(PoolAccount, in ReadOnlySequence{byte}, out PageRef)"/> copies it into a frame that its maker has pinned; <see cref="Publish"/> ends
+/// that pin, an index holds the page, and tells whether it may be evicted from now on; readers <see cref="TryPin"/>, read, <see cref="Unpin"/>;
+/// the owner's <see cref="Free"/>, or the evictor, ends it. From then on its reference is stale: pins fail, frees do nothing.
+/// </para>
 /// </summary>
 public sealed unsafe class PageStore : IDisposable
 {
-    private const int SlotBits = 13;
-    private readonly SlabPool _slabs;
-    private readonly SizeClass[] _classes = SizeClass.All();
-    private readonly Evictor _evictor;
+    private readonly MemoryBudget _budget;
+    private readonly SlabAllocator _allocator;
     private readonly AccountTable _accounts = new();
+    private readonly Clock _clock;
+    private long _reservedBytes;
+    private bool _disposed;
 
-    /// <summary>Makes an empty store.</summary>
-    /// <param name="options">Its settings.</param>
+    /// <summary>An empty store. Reserves address space for the whole limit, memory only as pages come.</summary>
+    /// <param name="options">The options.</param>
+    /// <exception cref="ArgumentException">The options contradict themselves.</exception>
     public PageStore(PageStoreOptions options)
     {
-        _slabs = new SlabPool(options.LimitBytes);
-        _evictor = new Evictor(_classes, _slabs, _accounts, Release);
+        if (options.Validate() is { } wrong) throw new ArgumentException(wrong, nameof(options));
+        _budget = new MemoryBudget(options.LimitBytes);
+        _allocator = new SlabAllocator(_budget);
+        _clock = new Clock(_allocator, _accounts, _budget);
     }
 
-    /// <summary>Counts of now.</summary>
-    public PageStoreStats Stats
+    /// <summary>The store at this moment.</summary>
+    public PageStoreStats Stats => PageStoreReport.Of(_budget, _allocator, _accounts, _clock, Volatile.Read(ref _reservedBytes));
+
+    /// <summary>Whether memory is short: more than 19 twentieths of the limit are used.</summary>
+    public bool IsTight => _budget.UsedBytes > _budget.LimitBytes / 20 * 19;
+
+    /// <summary>
+    /// Copies a page in, compressed as its account says. Until <see cref="Publish"/> its maker has it pinned; a maker that changes its mind calls
+    /// <see cref="Free"/> and <see cref="Unpin"/>.
+    /// </summary>
+    /// <param name="account">The account.</param>
+    /// <param name="page">The page, in any number of pieces.</param>
+    /// <param name="stored">Where it lies.</param>
+    /// <returns>False: no memory, and nothing that could be evicted.</returns>
+    /// <exception cref="ArgumentException">The page is not of the account's page size.</exception>
+    public bool TryStore(PoolAccount account, in ReadOnlySequence<byte> page, out PageRef stored)
     {
-        get
+        CheckSize(account, page.Length);
+        if (!TryAddPage(account)) return None(out stored);
+        if (PageCodecs.IsSameFilled(page, out var word)) return StoreWord(account, word, out stored);
+        if (account.Compression != PageCompression.None) return TryStoreCompressed(account, PageCodecs.Join(page), out stored);
+        if (!TryTakeFrame(account, PageCodec.Raw, account.PageSizeBytes, out var frame, out var bytes)) return None(out stored);
+        page.CopyTo(bytes);
+        stored = Show(account, frame);
+        return true;
+    }
+
+    /// <inheritdoc cref="TryStore(PoolAccount, in ReadOnlySequence{byte}, out PageRef)"/>
+    public bool TryStore(PoolAccount account, ReadOnlySpan<byte> page, out PageRef stored)
+    {
+        CheckSize(account, page.Length);
+        if (!TryAddPage(account)) return None(out stored);
+        if (PageCodecs.IsSameFilled(page, out var word)) return StoreWord(account, word, out stored);
+        return account.Compression == PageCompression.None
+            ? TryStoreBytes(account, PageCodec.Raw, page, out stored)
+            : TryStoreCompressed(account, page, out stored);
+    }
+
+    /// <summary>Copies in a page that is encoded already, as <see cref="Stored"/> gave it, whatever the account's own compression.</summary>
+    /// <param name="account">The account.</param>
+    /// <param name="codec">The codec.</param>
+    /// <param name="encoded">The encoded bytes. That they decode to a page is found out when it is read.</param>
+    /// <param name="stored">Where it lies.</param>
+    /// <returns>False: no memory, and nothing that could be evicted.</returns>
+    /// <exception cref="ArgumentException">No page of the account has so many bytes in this codec.</exception>
+    public bool TryStoreEncoded(PoolAccount account, PageCodec codec, ReadOnlySpan<byte> encoded, out PageRef stored)
+    {
+        var possible = codec switch
         {
-            long frames = 0, used = 0, stored = 0;
-            foreach (var sizeClass in _classes)
-            {
-                lock (sizeClass.Lock)
-                {
-                    frames += (long)sizeClass.Slabs.Count * sizeClass.FramesPerSlab;
-                    used += sizeClass.UsedFrames;
-                    stored += sizeClass.UsedFrames * sizeClass.FrameBytes;
-                }
-            }
-
-            return new PageStoreStats(
-                _slabs.LimitBytes, _slabs.SlabBytes, _slabs.MetadataBytes, _slabs.ReservedBytes, frames, used, stored, _accounts.Pages, _evictor.Evictions);
-        }
+            PageCodec.Raw => encoded.Length == account.PageSizeBytes,
+            PageCodec.Same => encoded.Length == sizeof(ulong),
+            PageCodec.Lz4 or PageCodec.Zstd => encoded.Length > 0 && encoded.Length < account.PageSizeBytes,
+            _ => false,
+        };
+        if (!possible)
+            throw new ArgumentException($"{encoded.Length} bytes of {codec} cannot be a page of {account.PageSizeBytes} bytes.", nameof(encoded));
+        if (!TryAddPage(account)) return None(out stored);
+        return codec == PageCodec.Same
+            ? StoreWord(account, MemoryMarshal.Read<ulong>(encoded), out stored)
+            : TryStoreBytes(account, codec, encoded, out stored);
     }
 
-    /// <summary>Whether memory is short: the sweeper then lets cold objects go.</summary>
-    public bool IsTight => _slabs.TotalBytes > _slabs.LimitBytes / 20 * 19;
+    /// <summary>The page has its place in an index: its maker's pin ends.</summary>
+    /// <param name="page">The page.</param>
+    /// <param name="evictable">Whether it may be dropped from now on: it is ephemeral, or the journal has it.</param>
+    /// <exception cref="InvalidOperationException">Nobody has it pinned.</exception>
+    public void Publish(PageRef page, bool evictable) => EndPin(page, evictable);
 
-    /// <summary>Counts memory of the index or of buffers against the limit.</summary>
-    /// <param name="bytes">Bytes; negative gives back.</param>
-    public void Reserve(long bytes) => _slabs.Reserve(bytes);
-
-    /// <summary>Gives memory back to the machine where indexes and buffers have grown into what the slabs use.</summary>
-    public void Trim()
+    /// <summary>The page may be dropped from now on. Nothing happens where it is gone or was so already.</summary>
+    /// <param name="page">The page.</param>
+    public void MakeEvictable(PageRef page)
     {
-        if (!_slabs.Trim()) _evictor.EvictSlabs();
+        if (!page.IsFrame) return;
+        ref var state = ref State(page);
+        var seen = Volatile.Read(ref state);
+        while (FrameState.Holds(seen, page.Word) && (seen & FrameState.Evictable) == 0)
+        {
+            // Read before the exchange, which fails if they are not the page's: afterwards the evictor may have been quicker.
+            var account = _accounts.Find(page.Id, _allocator);
+            var bytes = _allocator.FrameBytes(page.Id);
+            var now = Interlocked.CompareExchange(ref state, seen | FrameState.Evictable, seen);
+            if (now == seen)
+            {
+                account!.AddEvictable(bytes);
+                _clock.Changed();
+                return;
+            }
+            seen = now;
+        }
     }
 
     /// <summary>
-    /// Stores a copy of a page. Until <see cref="Publish"/> the page is pinned by its maker and can't be evicted; a maker that changes its mind
-    /// calls <see cref="Free"/> and <see cref="Unpin"/>.
+    /// Keeps a page's bytes where they are until <see cref="Unpin"/>, and marks the page as recently used. Every read is between the two.
+    /// A same-filled page is always there as long as its owner holds it.
     /// </summary>
-    /// <param name="account">The pool's account.</param>
-    /// <param name="page">The page, of the account's page size.</param>
-    /// <param name="stored">Where it lies now.</param>
-    /// <returns>False where memory is full of pages that may not be dropped.</returns>
-    public bool TryStore(PoolAccount account, in ReadOnlySequence<byte> page, out PageRef stored)
-    {
-        var first = page.FirstSpan;
-        if (first.Length >= 16 && BinaryPrimitives.ReadUInt64LittleEndian(first) == BinaryPrimitives.ReadUInt64LittleEndian(first[8..])
-            && PageCodecs.IsSameFilled(PageCodecs.Flatten(page), out var word))
-            return StoreSame(account, word, out stored);
-        if (account.Compression != Protocol.PageCompression.None
-            && PageCodecs.TryCompress(account.Compression, PageCodecs.Flatten(page), MostCompressedBytes(account.PageSizeBytes), out var codec, out var encoded))
-            return Allocate(account, encoded.Length, codec, out stored, out var frame) && CopyIn(encoded, frame);
-        if (!Allocate(account, (int)page.Length, PageCodec.Raw, out stored, out var target)) return false;
-        page.CopyTo(new Span<byte>(target, (int)page.Length));
-        return true;
-    }
-
-    /// <summary>Stores a page that is encoded already (it comes from the journal).</summary>
-    /// <param name="account">The pool's account.</param>
-    /// <param name="codec">How it is encoded.</param>
-    /// <param name="encoded">Its bytes.</param>
-    /// <param name="stored">Where it lies now; as after <see cref="TryStore"/>.</param>
-    /// <returns>False where there is no room.</returns>
-    public bool TryStoreEncoded(PoolAccount account, PageCodec codec, ReadOnlySpan<byte> encoded, out PageRef stored) => codec == PageCodec.Same
-        ? StoreSame(account, BinaryPrimitives.ReadUInt64LittleEndian(encoded), out stored)
-        : Allocate(account, encoded.Length, codec, out stored, out var frame) && CopyIn(encoded, frame);
-
-    /// <summary>The page has its place in an index: its maker's pin goes.</summary>
     /// <param name="page">The page.</param>
-    /// <param name="evictable">Whether it may be dropped from now on.</param>
-    public void Publish(PageRef page, bool evictable) => Unpin(page, evictable ? FrameState.Evictable : 0);
-
-    /// <summary>Whether the page is still there (it may be gone a moment later).</summary>
-    /// <param name="page">The page.</param>
-    public bool IsAlive(PageRef page) => page.IsSame || (page.IsFrame && TryLocate(page, out var cut, out var slot)
-        && FrameState.IsAlive(Volatile.Read(ref cut[slot].State), page.Generation));
-
-    /// <summary>Pins a page for reading; false where it is gone.</summary>
-    /// <param name="page">The page.</param>
+    /// <returns>False: evicted or given up.</returns>
+    /// <exception cref="InvalidOperationException">A million pins at once: somebody does not unpin.</exception>
     public bool TryPin(PageRef page)
     {
-        if (!page.IsFrame) return page.IsSame;
-        if (!TryLocate(page, out var cut, out var slot)) return false;
-        ref var state = ref cut[slot].State;
-        while (true)
+        if (!page.IsFrame) return page.IsSameFilled;
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        ref var state = ref State(page);
+        var seen = Volatile.Read(ref state);
+        while (FrameState.Holds(seen, page.Word))
         {
-            var now = Volatile.Read(ref state);
-            if (!FrameState.IsAlive(now, page.Generation)) return false;
-            if (Interlocked.CompareExchange(ref state, (now + FrameState.OnePin) | FrameState.Referenced, now) == now) return true;
+            if ((seen & FrameState.PinMask) == FrameState.PinMask) ThrowTooManyPins();
+            var now = Interlocked.CompareExchange(ref state, (seen + 1) | FrameState.Referenced, seen);
+            if (now == seen) return true;
+            seen = now;
         }
+        return false;
     }
 
-    /// <summary>Lets go of a pinned page; frees it if its owner has given it up meanwhile.</summary>
+    /// <summary>Ends a pin. The last unpin of a page that was freed meanwhile releases its frame.</summary>
+    /// <param name="page">A page that the caller pinned.</param>
+    /// <exception cref="InvalidOperationException">Nobody has it pinned.</exception>
+    public void Unpin(PageRef page) => EndPin(page, makeEvictable: false);
+
+    /// <summary>Whether the page is there, without a pin and without counting as a use: for sweeping stale references.</summary>
     /// <param name="page">The page.</param>
-    public void Unpin(PageRef page) => Unpin(page, 0);
+    public bool IsAlive(PageRef page) =>
+        page.IsSameFilled || (page.IsFrame && FrameState.Holds(Volatile.Read(ref State(page)), page.Word));
 
-    private void Unpin(PageRef page, ulong flags)
+    /// <summary>Copies a pinned page out.</summary>
+    /// <param name="pinned">The page.</param>
+    /// <param name="destination">Exactly a page.</param>
+    /// <exception cref="ArgumentException">The destination is not of the page's size.</exception>
+    /// <exception cref="InvalidDataException">The page came encoded and does not decode.</exception>
+    public void CopyTo(PageRef pinned, Span<byte> destination)
     {
-        if (!page.IsFrame || !TryLocate(page, out var cut, out var slot)) return;
-        ref var state = ref cut[slot].State;
-        while (true)
-        {
-            var now = Volatile.Read(ref state);
-            if (FrameState.Generation(now) != page.Generation || !FrameState.IsPinned(now)) return;
-            var next = (now - FrameState.OnePin) | flags;
-            if ((next & FrameState.Dying) != 0 && !FrameState.IsPinned(next))
-            {
-                if (Interlocked.CompareExchange(ref state, FrameState.FreeOf(page.Generation + 1), now) != now) continue;
-                Freed(page, cut, slot);
-                return;
-            }
-
-            if (Interlocked.CompareExchange(ref state, next, now) == now) return;
-        }
-    }
-
-    /// <summary>The owner gives the page up. While it is pinned its frame lives on until the last unpin. A stale reference is no error.</summary>
-    /// <param name="page">The page.</param>
-    public void Free(PageRef page)
-    {
-        if (page.IsSame)
-        {
-            _accounts[page.Account].SameFreed();
-            return;
-        }
-
-        if (!page.IsFrame || !TryLocate(page, out var cut, out var slot)) return;
-        ref var state = ref cut[slot].State;
-        while (true)
-        {
-            var now = Volatile.Read(ref state);
-            if (!FrameState.IsAlive(now, page.Generation)) return;
-            if (FrameState.IsPinned(now))
-            {
-                if (Interlocked.CompareExchange(ref state, now | FrameState.Dying, now) == now) return;
-                continue;
-            }
-
-            if (Interlocked.CompareExchange(ref state, FrameState.FreeOf(page.Generation + 1), now) != now) continue;
-            Freed(page, cut, slot);
-            return;
-        }
-    }
-
-    /// <summary>The stored bytes of a pinned page that lies in a frame; of a same-filled page, its word in <paramref name="word"/>.</summary>
-    /// <param name="page">The page, pinned.</param>
-    /// <param name="word">Room for a word: 8 bytes.</param>
-    /// <param name="codec">How it is encoded.</param>
-    public ReadOnlySpan<byte> Stored(PageRef page, Span<byte> word, out PageCodec codec)
-    {
-        if (page.IsSame)
-        {
-            BinaryPrimitives.WriteUInt64LittleEndian(word, page.Word);
-            codec = PageCodec.Same;
-            return word[..sizeof(ulong)];
-        }
-
-        if (!TryLocate(page, out var cut, out var slot)) throw new InvalidOperationException("the page is not pinned");
-        ref var meta = ref cut[slot];
-        codec = meta.Codec;
-        return new ReadOnlySpan<byte>(cut.Frame(slot), meta.Length);
-    }
-
-    /// <summary>Copies a pinned page out, decoded.</summary>
-    /// <param name="page">The page, pinned.</param>
-    /// <param name="destination">Exactly one page.</param>
-    public void CopyTo(PageRef page, Span<byte> destination)
-    {
-        Span<byte> word = stackalloc byte[sizeof(ulong)];
-        var stored = Stored(page, word, out var codec);
+        if (destination.Length != pinned.PageSizeBytes || pinned.IsNone) ThrowWrongDestination(pinned, destination.Length);
+        var stored = Stored(pinned, stackalloc byte[sizeof(ulong)], out var codec);
         PageCodecs.Decode(codec, stored, destination);
     }
 
-    /// <summary>Copies a pinned page out, decoded, into an output.</summary>
-    /// <param name="page">The page, pinned.</param>
-    /// <param name="output">Where to.</param>
-    public void CopyTo(PageRef page, IBufferWriter<byte> output)
+    /// <summary>Writes a pinned page out, in pieces where the writer's spans are shorter.</summary>
+    /// <param name="pinned">The page.</param>
+    /// <param name="writer">The writer.</param>
+    /// <exception cref="InvalidDataException">The page came encoded and does not decode; nothing was written.</exception>
+    public void CopyTo(PageRef pinned, IBufferWriter<byte> writer)
     {
-        Span<byte> word = stackalloc byte[sizeof(ulong)];
-        var stored = Stored(page, word, out var codec);
-        PageCodecs.Decode(codec, stored, _accounts[page.Account].PageSizeBytes, output);
+        var stored = Stored(pinned, stackalloc byte[sizeof(ulong)], out var codec);
+        PageCodecs.Decode(codec, stored, pinned.PageSizeBytes, writer);
     }
 
-    /// <inheritdoc/>
-    public void Dispose() => _slabs.Dispose();
-
-    /// <summary>What compression must get below to be worth it: a size class less than the page.</summary>
-    private static int MostCompressedBytes(int pageSizeBytes) => pageSizeBytes == 4096 ? 4096 - 256 : pageSizeBytes - (pageSizeBytes / 16);
-
-    private static bool CopyIn(ReadOnlySpan<byte> bytes, byte* frame)
+    /// <summary>The bytes of a pinned page as they are stored, for the journal. They stand until the unpin.</summary>
+    /// <param name="pinned">The page.</param>
+    /// <param name="word">Room for the word of a same-filled page: 8 bytes.</param>
+    /// <param name="codec">How the bytes stand for the page.</param>
+    public ReadOnlySpan<byte> Stored(PageRef pinned, Span<byte> word, out PageCodec codec)
     {
-        bytes.CopyTo(new Span<byte>(frame, bytes.Length));
-        return true;
-    }
-
-    private bool StoreSame(PoolAccount account, ulong word, out PageRef stored)
-    {
-        stored = default;
-        // It takes no frame, but its index entry takes memory: indexes that outgrow the limit end here.
-        if (_slabs.ReservedBytes > _slabs.LimitBytes) return false;
-        stored = PageRef.OfWord(word, _accounts.Number(account));
-        account.SameStored();
-        return true;
-    }
-
-    private bool Allocate(PoolAccount account, int length, PageCodec codec, out PageRef stored, out byte* frame)
-    {
-        var number = _accounts.Number(account);
-        var sizeClass = ClassOf(length);
-        while (true)
+        if (pinned.IsFrame)
         {
-            if (TryTakeFrame(sizeClass, out var slab, out var slot))
-            {
-                var cut = slab.Cut!;
-                ref var meta = ref cut[slot];
-                var generation = FrameState.Generation(Volatile.Read(ref meta.State));
-                meta.Account = number;
-                meta.Length = length;
-                meta.Codec = codec;
-                Volatile.Write(ref meta.State, FrameState.FreeOf(generation) | FrameState.Used | FrameState.OnePin);
-                frame = cut.Frame(slot);
-                stored = PageRef.OfFrame(((uint)slab.Number << SlotBits) | (uint)slot, generation, number);
-                account.Stored(cut.FrameBytes);
-                return true;
-            }
-
-            if (_evictor.MakeRoom(sizeClass)) continue;
-            stored = default;
-            frame = null;
-            return false;
+            var meta = _allocator.Region.Meta(pinned.Id);
+            codec = meta->Codec;
+            return new ReadOnlySpan<byte>(_allocator.Address(pinned.Id), meta->Length);
         }
+        codec = pinned.IsSameFilled ? PageCodec.Same : throw new ArgumentException("There is no page.", nameof(pinned));
+        // In the order it has in memory, which is the page's own.
+        MemoryMarshal.Write(word, pinned.Word);
+        return word[..sizeof(ulong)];
     }
 
-    private bool TryTakeFrame(SizeClass sizeClass, out Slab slab, out int slot)
+    /// <summary>
+    /// The owner gives a page up, published or not. Its reference is stale from here on; readers that have it pinned finish. Nothing happens where the page
+    /// was evicted or freed already, except that a same-filled page, which has no frame to know by, is to be freed exactly once.
+    /// </summary>
+    /// <param name="page">The page.</param>
+    public void Free(PageRef page)
     {
-        lock (sizeClass.Lock)
+        if (page.IsSameFilled)
         {
-            if (sizeClass.WithFree.Count > 0)
-            {
-                slab = sizeClass.WithFree[^1];
-            }
-            else if (_slabs.TryTake(sizeClass) is { } taken)
-            {
-                slab = taken;
-                sizeClass.Add(slab);
-                sizeClass.Link(slab);
-            }
-            else
-            {
-                slab = null!;
-                slot = -1;
-                return false;
-            }
-
-            slot = slab.FreeHead;
-            slab.FreeHead = slab.Cut![slot].Next;
-            slab.UsedFrames++;
-            sizeClass.UsedFrames++;
-            if (slab.FreeHead < 0) sizeClass.Unlink(slab);
-            return true;
+            var account = _accounts[page.Id];
+            account.AddSameFilled(-1);
+            RemovePage(account);
+            return;
         }
-    }
-
-    private void Freed(PageRef page, SlabCut cut, int slot)
-    {
-        _accounts[page.Account].Freed(cut.FrameBytes);
-        Release(_slabs.Slabs[page.Frame >> SlotBits], cut, slot);
-    }
-
-    /// <summary>A frame whose state is free already goes back to its slab, and an empty slab back to the pool (but for one that the class keeps).</summary>
-    private void Release(Slab slab, SlabCut cut, int slot)
-    {
-        var sizeClass = _classes[cut.SizeClass];
-        lock (sizeClass.Lock)
+        if (!page.IsFrame) return;
+        ref var state = ref State(page);
+        var seen = Volatile.Read(ref state);
+        while (FrameState.Holds(seen, page.Word))
         {
-            cut[slot].Next = slab.FreeHead;
-            slab.FreeHead = slot;
-            slab.UsedFrames--;
-            sizeClass.UsedFrames--;
-            if (slab.UsedFrames > 0 || sizeClass.WithFree.Count == 0)
+            var pinned = (seen & FrameState.PinMask) != 0;
+            // As above: they are the page's if the exchange succeeds.
+            var account = _accounts.Find(page.Id, _allocator);
+            var bytes = _allocator.FrameBytes(page.Id);
+            var next = pinned ? (seen | FrameState.Dying) & ~FrameState.Evictable : FrameState.Released(seen);
+            var now = Interlocked.CompareExchange(ref state, next, seen);
+            if (now == seen)
             {
-                sizeClass.Link(slab);
+                if ((seen & FrameState.Evictable) != 0) account!.AddEvictable(-bytes);
+                if (!pinned) Release(page.Id);
                 return;
             }
-
-            sizeClass.Unlink(slab);
-            sizeClass.Remove(slab);
+            seen = now;
         }
-
-        _slabs.Return(slab);
     }
 
-    private bool TryLocate(PageRef page, out SlabCut cut, out int slot)
+    /// <summary>
+    /// No more pages for the account: stores answer false. What it holds stays until it is freed or evicted; with the last page the store
+    /// forgets the account.
+    /// </summary>
+    /// <param name="account">The account.</param>
+    public void Close(PoolAccount account)
     {
-        slot = (int)(page.Frame & ((1 << SlotBits) - 1));
-        cut = _slabs.Slabs[page.Frame >> SlotBits].Cut!;
-        return slot < cut.Frames;
+        Volatile.Write(ref account.Closed, true);
+        Interlocked.MemoryBarrier();
+        if (account.Pages == 0) _accounts.Return(account);
     }
 
-    private SizeClass ClassOf(int length)
+    /// <summary>
+    /// Counts bytes outside of the store (indexes, buffers) against the limit, fit they or not; the store gives back what slabs it can, evicting
+    /// where need be.
+    /// </summary>
+    /// <param name="bytes">How many; negative takes back.</param>
+    /// <returns>Whether the limit holds.</returns>
+    public bool Reserve(long bytes)
     {
-        if (length <= 4096) return _classes[(length - 1) >> 8];
-        var doubling = 31 - System.Numerics.BitOperations.LeadingZeroCount((uint)(length - 1)) - 12;
-        var page = 4096 << doubling;
-        return _classes[15 + (doubling * 8) + ((((length - 1 - page) * 8) / page) + 1)];
+        Interlocked.Add(ref _reservedBytes, bytes);
+        _budget.Charge(bytes);
+        if (bytes > 0) return _clock.TryShrink();
+        _clock.Changed();
+        return true;
     }
+
+    /// <summary>As <see cref="Reserve"/>, but counts nothing where the limit would not hold.</summary>
+    /// <param name="bytes">How many; not negative.</param>
+    public bool TryReserve(long bytes)
+    {
+        if (Reserve(bytes)) return true;
+        Reserve(-bytes);
+        return false;
+    }
+
+    /// <summary>Gives slabs back while more is used than the limit allows: what was reserved may not have found slabs to empty then.</summary>
+    /// <returns>Whether the limit holds.</returns>
+    public bool Trim() => _clock.TryShrink();
+
+    /// <summary>Gives all memory back. Nobody may be using the store any more.</summary>
+    public void Dispose()
+    {
+        if (_disposed) return;
+        _disposed = true;
+        _allocator.Dispose();
+    }
+
+    private ref ulong State(PageRef page) => ref _allocator.Region.Meta(page.Id)->State;
+
+    private void EndPin(PageRef page, bool makeEvictable)
+    {
+        if (!page.IsFrame) return;
+        ref var state = ref State(page);
+        var seen = Volatile.Read(ref state);
+        while (true)
+        {
+            if (FrameState.Generation(seen) != page.Word || (seen & FrameState.PinMask) == 0) ThrowNotPinned();
+            var last = (seen & FrameState.PinMask) == 1;
+            var next = seen - 1;
+            if ((seen & FrameState.Dying) != 0)
+            {
+                if (last) next = FrameState.Released(seen);
+            }
+            else if (makeEvictable)
+            {
+                next |= FrameState.Evictable;
+            }
+            var account = _accounts[_allocator.Region.Meta(page.Id)->Account];
+            var bytes = _allocator.FrameBytes(page.Id);
+            var now = Interlocked.CompareExchange(ref state, next, seen);
+            if (now != seen)
+            {
+                seen = now;
+                continue;
+            }
+            if ((next & ~seen & FrameState.Evictable) != 0) account.AddEvictable(bytes);
+            if ((seen & FrameState.Dying) != 0 && last) Release(page.Id);
+            else if (last && (next & FrameState.Evictable) != 0) _clock.Changed();
+            return;
+        }
+    }
+
+    private bool TryAddPage(PoolAccount account)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (Volatile.Read(ref account.Slot) == 0) _accounts.Enter(account);
+        // Counted before looking: Close either sees the page or is seen here.
+        account.AddPage();
+        if (!Volatile.Read(ref account.Closed)) return true;
+        RemovePage(account);
+        return false;
+    }
+
+    private void RemovePage(PoolAccount account)
+    {
+        if (account.RemovePage() == 0 && Volatile.Read(ref account.Closed)) _accounts.Return(account);
+    }
+
+    private bool StoreWord(PoolAccount account, ulong word, out PageRef stored)
+    {
+        account.AddSameFilled(1);
+        stored = PageRef.ToWord(word, account.Slot, account.PageSizeBytes);
+        return true;
+    }
+
+    private bool TryStoreCompressed(PoolAccount account, ReadOnlySpan<byte> page, out PageRef stored)
+    {
+        // Compression is worth it from one size class on.
+        var worthBytes = SizeClasses.FrameBytes(account.PageClass - 1);
+        return PageCodecs.TryCompress(account.Compression, page, worthBytes, out var codec, out var compressed)
+            ? TryStoreBytes(account, codec, compressed, out stored)
+            : TryStoreBytes(account, PageCodec.Raw, page, out stored);
+    }
+
+    private bool TryStoreBytes(PoolAccount account, PageCodec codec, ReadOnlySpan<byte> bytes, out PageRef stored)
+    {
+        if (!TryTakeFrame(account, codec, bytes.Length, out var frame, out var target)) return None(out stored);
+        bytes.CopyTo(target);
+        stored = Show(account, frame);
+        return true;
+    }
+
+    private bool TryTakeFrame(PoolAccount account, PageCodec codec, int length, out uint frame, out Span<byte> bytes)
+    {
+        var sizeClass = _allocator.ClassOf(length, account.IsEvictable);
+        while (!_allocator.TryPop(sizeClass, out frame))
+        {
+            if (_allocator.TryAcquireSlab(sizeClass) || _clock.TryMakeRoom(sizeClass)) continue;
+            // The last resort: a frame larger than need be.
+            if (_allocator.TryPopLarger(sizeClass, out frame)) break;
+            RemovePage(account);
+            bytes = default;
+            return false;
+        }
+        _allocator.Region.Meta(frame)->Fill(account.Slot, codec, length);
+        account.AddStored(_allocator.FrameBytes(frame));
+        bytes = new Span<byte>(_allocator.Address(frame), length);
+        return true;
+    }
+
+    // From here on the frame holds its page, pinned by its maker, and there is a reference that matches.
+    private PageRef Show(PoolAccount account, uint frame)
+    {
+        ref var state = ref _allocator.Region.Meta(frame)->State;
+        var free = state;
+        Volatile.Write(ref state, (free | FrameState.Used) + 1);
+        return PageRef.ToFrame(frame, FrameState.Generation(free), account.PageSizeBytes);
+    }
+
+    // The frame's state is free already and nobody else knows it, so its metadata still tells of the page.
+    private void Release(uint frame)
+    {
+        var account = _accounts[_allocator.Region.Meta(frame)->Account];
+        account.AddStored(-_allocator.FrameBytes(frame));
+        RemovePage(account);
+        _allocator.Push(frame);
+        _clock.Changed();
+    }
+
+    private static bool None(out PageRef stored)
+    {
+        stored = default;
+        return false;
+    }
+
+    private static void CheckSize(PoolAccount account, long bytes)
+    {
+        if (bytes != account.PageSizeBytes) ThrowWrongSize(account, bytes);
+    }
+
+    [DoesNotReturn]
+    private static void ThrowWrongSize(PoolAccount account, long bytes) =>
+        throw new ArgumentException($"A page of pool {account.Id} has {account.PageSizeBytes} bytes, this one has {bytes}.");
+
+    [DoesNotReturn]
+    private static void ThrowWrongDestination(PageRef page, int bytes) =>
+        throw new ArgumentException($"The page has {page.PageSizeBytes} bytes, its destination {bytes}.");
+
+    [DoesNotReturn]
+    private static void ThrowNotPinned() => throw new InvalidOperationException("The page is not pinned.");
+
+    [DoesNotReturn]
+    private static void ThrowTooManyPins() => throw new InvalidOperationException("The page has as many pins as can be counted.");
 }

@@ -1,97 +1,78 @@
-using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
-
 namespace Grid.Node.Memory;
 
-/// <summary>What is kept of one frame, outside the GC heap: 24 bytes.</summary>
-[StructLayout(LayoutKind.Sequential)]
-internal struct FrameMeta
-{
-    /// <summary>See <see cref="FrameState"/>; changed by compare-and-swap only.</summary>
-    public ulong State;
-
-    /// <summary>The account of the page.</summary>
-    public int Account;
-
-    /// <summary>Bytes stored.</summary>
-    public int Length;
-
-    /// <summary>The next free frame of the slab, or −1.</summary>
-    public int Next;
-
-    /// <summary>How the bytes are encoded.</summary>
-    public PageCodec Codec;
-}
-
-/// <summary>The word that decides over a frame: 32 bits of generation, 16 of pins, flags.</summary>
-internal static class FrameState
-{
-    public const ulong Used = 1;
-    public const ulong Evictable = 2;
-    public const ulong Referenced = 4;
-    public const ulong Dying = 8;
-    public const ulong OnePin = 1 << 16;
-    private const ulong PinMask = 0xFFFFul << 16;
-
-    public static uint Generation(ulong state) => (uint)(state >> 32);
-
-    public static bool IsPinned(ulong state) => (state & PinMask) != 0;
-
-    public static ulong FreeOf(uint generation) => (ulong)generation << 32;
-
-    /// <summary>Alive under this generation: used, and nobody has given it up.</summary>
-    public static bool IsAlive(ulong state, uint generation) => Generation(state) == generation && (state & (Used | Dying)) == Used;
-}
-
 /// <summary>
-/// A slab as it is cut now: frames of one size. Never changed: cutting anew makes another, and the metadata of this one
-/// stays readable until the store ends, for a stale reference may look at it at any time (and finds every frame free).
+/// One slab. Its fields change under the lock of the class it is cut for, or, while it is cut for none, under the allocator's.
+/// <see cref="FrameBytes"/> and <see cref="Class"/> may be read without by whoever holds one of its frames: it cannot be recut meanwhile.
 /// </summary>
-internal sealed unsafe class SlabCut(byte* data, FrameMeta* meta, int frames, int frameBytes, int sizeClass)
+internal struct Slab
 {
-    public int Frames { get; } = frames;
+    public const int None = -1;
 
-    public int FrameBytes { get; } = frameBytes;
+    /// <summary>The class it is cut for, or <see cref="None"/>.</summary>
+    public int Class;
 
-    public int SizeClass { get; } = sizeClass;
+    public int FrameBytes;
 
-    public FrameMeta* Meta => meta;
+    /// <summary>Frames without a page, those never handed out included.</summary>
+    public int Free;
 
-    public ref FrameMeta this[int slot] => ref Unsafe.AsRef<FrameMeta>(meta + slot);
+    /// <summary>The first frame of the list of released ones.</summary>
+    public int FreeHead;
 
-    public byte* Frame(int slot) => data + ((long)slot * FrameBytes);
+    /// <summary>Frames from here on were not handed out since the slab was cut; their metadata means nothing.</summary>
+    public int Bump;
+
+    /// <summary>Larger than or equal to every generation that a frame of this slab had a page in, plus one.</summary>
+    public ulong GenerationBase;
+
+    /// <summary>Metadata bytes counted for it.</summary>
+    public int MetaBytes;
+
+    /// <summary>The evictor is emptying it: nothing is allocated from it, and nobody else takes it from its class.</summary>
+    public bool Draining;
+
+    // The ring of the class's slabs in the order they were cut, and the list of those with free frames.
+    public int Next;
+    public int Previous;
+    public int NextPartial;
+    public int PreviousPartial;
 }
 
-/// <summary>2 MiB of native memory. Its free list and counts belong to whoever holds the lock of its size class.</summary>
-internal sealed unsafe class Slab(int number)
+/// <summary>A size class for one kind of pools. Fields change under <see cref="Gate"/>.</summary>
+internal sealed class SizeClass(int index, bool evictable)
 {
-    /// <summary>Bytes of a slab.</summary>
-    public const int SizeBytes = 2 << 20;
+    public readonly Lock Gate = new();
 
-    private SlabCut? _cut;
+    public int Index => index;
 
-    public int Number { get; } = number;
+    public bool Evictable => evictable;
 
-    public byte* Data { get; set; }
+    public int FrameBytes { get; } = SizeClasses.FrameBytes(index % SizeClasses.Count);
 
-    public SlabCut? Cut
-    {
-        get => Volatile.Read(ref _cut);
-        set => Volatile.Write(ref _cut, value);
-    }
+    public int FramesPerSlab { get; } = NativeRegion.SlabBytes / SizeClasses.FrameBytes(index % SizeClasses.Count);
 
-    /// <summary>The first free frame, or −1.</summary>
-    public int FreeHead { get; set; } = -1;
+    /// <summary>A slab with a free frame, or none. Read without the lock as a hint.</summary>
+    public int PartialHead = Slab.None;
 
-    /// <summary>Frames in use.</summary>
-    public int UsedFrames { get; set; }
+    /// <summary>The oldest slab of the ring.</summary>
+    public int RingHead = Slab.None;
 
-    /// <summary>The generation a new cut starts with: above every generation its frames have had.</summary>
-    public uint NextGeneration { get; set; } = 1;
+    public int Slabs;
+    public long FramesUsed;
 
-    /// <summary>Place in its class's list of slabs.</summary>
-    public int Position { get; set; } = -1;
+    /// <summary>Where the clock's hand stands.</summary>
+    public int HandSlab = Slab.None;
 
-    /// <summary>Place in its class's list of slabs with free frames, or −1.</summary>
-    public int FreePosition { get; set; } = -1;
+    public int HandFrame;
+
+    /// <summary>Times it has come round.</summary>
+    public uint Rounds;
+
+    // The evictor's own, under its lock.
+
+    /// <summary>Frames evicted here since the class last got a slab of another's.</summary>
+    public long EvictedSinceSteal;
+
+    /// <summary>The state of the store in which nothing could be evicted for this class.</summary>
+    public long BarrenEpoch = -1;
 }
