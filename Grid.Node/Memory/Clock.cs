@@ -152,7 +152,7 @@ internal sealed unsafe class Clock(SlabAllocator allocator, AccountTable account
                     if (sizeClass.HandSlab == sizeClass.RingHead) sizeClass.Rounds++;
                     maxFrames--;
                 }
-                spareUnderShare = overShareOnly && sizeClass.Rounds % RoundsToSpare != 0;
+                spareUnderShare = overShareOnly && sizeClass.Rounds % RoundsToSpare != RoundsToSpare - 1;
             }
             // The slab may change hands meanwhile. What is evicted then is evictable all the same.
             for (var i = 0; i < count; i++)
