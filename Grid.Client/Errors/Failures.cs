@@ -28,10 +28,10 @@ internal static class Failures
     /// <param name="cause">Why there was none.</param>
     public static Exception NotSentInTime(Operation operation, bool isConnected, Exception? cause)
     {
-        if (operation.LastSetback is { } setback)
-            return new GridUnavailableException($"{Name(operation)} was not served before its deadline, tried {operation.Attempts} times; last: {setback}", cause);
         if (!isConnected)
             return new GridUnavailableException($"{Name(operation)} found no connection before its deadline: {cause?.Message ?? "still connecting."}", cause);
+        if (operation.LastSetback is { } setback)
+            return new GridUnavailableException($"{Name(operation)} was not served before its deadline, tried {operation.Attempts} times; last: {setback}", cause);
         return new GridTimeoutException(
             $"{Name(operation)} found no place in the connection's window before its deadline: too many calls at once, or answers that take too long.", CallOutcome.NotApplied);
     }

@@ -63,9 +63,16 @@ internal sealed class Receiver
                 return;
             }
 
-            // If it waits, another thread may be in here by now: only what is safe for several threads may follow.
-            _connection.Ready.Drain();
-            if (waits || !Accept()) return;
+            if (waits)
+            {
+                // Another thread may be in here by now: only what is safe for several threads may follow.
+                _connection.Ready.Drain();
+                return;
+            }
+
+            // More was there already. It is taken in first: code that blocks must not be run by the thread that has to receive.
+            // That ends, for no more can come than the window lets out.
+            if (!Accept()) return;
         }
     }
 
