@@ -104,8 +104,8 @@ internal sealed class GridNode : INodeStatusSource
     {
         objects.Watcher = system.ActorOf(Props.Create(() => new ObjectWatcher(_connections)), "object-watcher");
         var region = ObjectSharding.Start(system, objects, _settings.Cluster.Shards);
-        var activations = system.ActorOf(Props.Create(() => new Activations(objects, () => region)), "activations");
-        system.ActorOf(Props.Create(() => new ObjectSweeper(objects, SweepSettings.Default)), "object-sweeper");
+        var activations = system.ActorOf(Props.Create(() => new Activations(objects, () => region, _settings.Objects.ActivateTimeout)), "activations");
+        system.ActorOf(Props.Create(() => new ObjectSweeper(objects, SweepSettings.For(_settings.Objects.PassivateAfter))), "object-sweeper");
         _door.Gateway = new GatewayServices
         {
             Objects = objects,

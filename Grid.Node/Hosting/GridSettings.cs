@@ -121,9 +121,8 @@ public sealed record JournalSettings
 
 /// <summary>Object actors.</summary>
 /// <param name="PassivateAfter">Idle time after which an object leaves memory.</param>
-/// <param name="QueueRequests">Requests that may wait for one object.</param>
 /// <param name="ActivateTimeout">How long a request waits for its object.</param>
-public sealed record ObjectSettings(TimeSpan PassivateAfter, int QueueRequests, TimeSpan ActivateTimeout);
+public sealed record ObjectSettings(TimeSpan PassivateAfter, TimeSpan ActivateTimeout);
 
 /// <summary>The graceful stop.</summary>
 /// <param name="Timeout">Its longest duration.</param>

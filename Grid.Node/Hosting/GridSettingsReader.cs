@@ -37,7 +37,6 @@ internal static partial class GridSettingsReader
             Journal = Journal(read, node.DataDirectory),
             Objects = new ObjectSettings(
                 read.Duration("grid.objects.passivate-after", Second, TimeSpan.FromHours(24)),
-                read.Number("grid.objects.queue-requests", 1, 1 << 20),
                 read.Duration("grid.objects.activate-timeout", Tenth, TimeSpan.FromMinutes(10))),
             Stop = new StopSettings(read.Duration("grid.stop.timeout", Second, Hour)),
             Log = new LogSettings(read.OneOf<LogLevel>("grid.log.level"), read.OneOf<LogLevel>("grid.log.akka-level")),

@@ -12,15 +12,16 @@ internal sealed class Activations : ActorBase, IWithTimers
 {
     private static readonly TimeSpan TickInterval = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan AskAgainAfter = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan GiveUpAfter = TimeSpan.FromSeconds(30);
     private readonly ObjectServices _services;
     private readonly Func<IActorRef> _region;
+    private readonly TimeSpan _giveUpAfter;
     private readonly Dictionary<ObjectKey, Pending> _pending = [];
 
-    public Activations(ObjectServices services, Func<IActorRef> region)
+    public Activations(ObjectServices services, Func<IActorRef> region, TimeSpan giveUpAfter)
     {
         _services = services;
         _region = region;
+        _giveUpAfter = giveUpAfter;
     }
 
     public ITimerScheduler Timers { get; set; } = null!;
@@ -91,7 +92,7 @@ internal sealed class Activations : ActorBase, IWithTimers
         List<ObjectKey>? hopeless = null;
         foreach (var (key, pending) in _pending)
         {
-            if (now - pending.SinceMs > GiveUpAfter.TotalMilliseconds) (hopeless ??= []).Add(key);
+            if (now - pending.SinceMs > _giveUpAfter.TotalMilliseconds) (hopeless ??= []).Add(key);
             else if (now - pending.AskedMs > AskAgainAfter.TotalMilliseconds) Ask(key, pending);
         }
 

@@ -50,7 +50,8 @@ internal sealed class ObjectSweeper(ObjectServices services, SweepSettings setti
         foreach (var (_, entry) in services.Registry.Entries)
         {
             var idleMs = now - entry.LastUsedMs;
-            if (idleMs >= settings.EmptyIdle.TotalMilliseconds && (entry.Pages == 0 || (isTight && entry.IsPersistent)))
+            var isEmptyOrUnwanted = entry.Pages == 0 || (isTight && entry.IsPersistent);
+            if ((isEmptyOrUnwanted && idleMs >= settings.EmptyIdle.TotalMilliseconds) || (entry.IsPersistent && idleMs >= settings.PassivateAfter.TotalMilliseconds))
                 entry.Actor.Tell(Sweep.Idle, ActorRefs.NoSender);
             else if (sweepStale && !entry.IsPersistent)
                 entry.Actor.Tell(Sweep.Stale, ActorRefs.NoSender);
@@ -66,9 +67,14 @@ internal sealed class ObjectSweeper(ObjectServices services, SweepSettings setti
 /// <summary>When objects are swept.</summary>
 /// <param name="Interval">How often the sweeper looks.</param>
 /// <param name="EmptyIdle">How long an object without pages (under memory pressure: any persistent one) stays unused before it leaves.</param>
+/// <param name="PassivateAfter">How long a persistent object with pages stays unused before it leaves.</param>
 /// <param name="StaleEntries">After how many evictions the stale index entries are dropped.</param>
-internal sealed record SweepSettings(TimeSpan Interval, TimeSpan EmptyIdle, long StaleEntries)
+internal sealed record SweepSettings(TimeSpan Interval, TimeSpan EmptyIdle, TimeSpan PassivateAfter, long StaleEntries)
 {
     /// <summary>Often enough that a stale entry or an empty object is no burden.</summary>
-    public static readonly SweepSettings Default = new(TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(10), 10_000);
+    public static SweepSettings For(TimeSpan passivateAfter)
+    {
+        var emptyIdle = TimeSpan.FromSeconds(10);
+        return new SweepSettings(TimeSpan.FromSeconds(2), emptyIdle < passivateAfter ? emptyIdle : passivateAfter, passivateAfter, 10_000);
+    }
 }
