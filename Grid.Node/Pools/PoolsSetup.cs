@@ -22,7 +22,10 @@ internal static class PoolsSetup
     private const string ManagerName = "grid-pools";
     private const string SingletonName = "registry";
 
-    /// <summary>What every actor system that uses the pools needs in its configuration: how their messages and events are serialized.</summary>
+    /// <summary>
+    /// What every actor system that uses the pools needs in its configuration from the start: how their messages and events are serialized, and those of the
+    /// cluster singleton (which adds its serializer by itself too late: another node's messages about the hand-over would not be understood).
+    /// </summary>
     public static Config Configuration { get; } = ConfigurationFactory.ParseString($$"""
         akka.actor {
           serializers {
@@ -36,7 +39,7 @@ internal static class PoolsSetup
         }
         # It warns of every start that it has not found the registry "after 30 seconds", at once.
         akka.cluster.singleton-proxy.log-singleton-identification-failure = off
-        """);
+        """).WithFallback(ClusterSingletonManager.DefaultConfig());
 
     private static IEnumerable<Type> EventTypes => typeof(PoolEvent).GetNestedTypes().Where(type => type.IsSubclassOf(typeof(PoolEvent)));
 

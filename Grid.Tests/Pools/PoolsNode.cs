@@ -42,7 +42,7 @@ internal sealed class PoolsNode : IAsyncDisposable
     /// <param name="journal">Where its events go.</param>
     /// <param name="settings">Other settings than <see cref="Settings"/>.</param>
     /// <param name="seed">Whom it joins.</param>
-    /// <param name="serializeAll">Whether local messages are serialized too. Akka's own news of failures can't be.</param>
+    /// <param name="serializeAll">Whether local messages are serialized too. Akka's own can't all be: news of failures, and the age of members, get lost.</param>
     public static async Task<PoolsNode> StartAsync(JournalStore journal, PoolsSettings? settings = null, PoolsNode? seed = null, bool serializeAll = true)
     {
         var config = ConfigurationFactory.ParseString($$"""
@@ -99,6 +99,26 @@ internal sealed class PoolsNode : IAsyncDisposable
     /// <summary>Makes the registry's actor stop as if it had failed.</summary>
     public void KillRegistry() => System.ActorSelection("/user/grid-pools/registry/pools").Tell(Kill.Instance);
 
+
+    /// <summary>Takes all it can get, page by page as an object does; returns how much that was.</summary>
+    public async Task<int> TakeAllAsync(string pool, int pages = 1)
+    {
+        var quota = Entry(pool).Quota;
+        for (var taken = 0; ; taken += pages)
+        {
+            while (!quota.TryTake(pages))
+                if (!await quota.BorrowAsync(pages)) return taken;
+        }
+    }
+
+    /// <summary>Ends as a process does that is killed, and is downed by another.</summary>
+    public async Task CrashAsync(PoolsNode other)
+    {
+        var address = Address;
+        ((ExtendedActorSystem)System).Abort();
+        await System.WhenTerminated.WaitAsync(Patience);
+        Cluster.Get(other.System).Down(address);
+    }
 
     public async ValueTask DisposeAsync() => await System.Terminate().WaitAsync(Patience);
 }
