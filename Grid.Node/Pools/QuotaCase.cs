@@ -115,8 +115,8 @@ internal sealed class QuotaCase
 
     // ---- finding out what is in use ----
     //
-    // The base is what is in use less what the living nodes took and gave back since they started; it does not change while they take and give. The count
-    // in the journal is of some instant between two questions to all nodes. A page may have been taken and not be in the journal at that instant, but not
+    // The base is what is in use less what the living nodes took and gave back since they started; it does not change while they take and give. Each object's
+    // pages are counted in the journal at some instant between two questions to all nodes. A page may have been taken and not be in the journal at that instant, but not
     // one taken longer before it than a write may take: so what the nodes had taken by the first question, asked that long before, is in the count. What they
     // had given back at the second question is at least what the count does not hold any more. Hence count − taken(first) + given(second) is the base or more,
     // and exactly the base when nothing happened in between.
