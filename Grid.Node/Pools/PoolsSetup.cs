@@ -39,7 +39,7 @@ internal static class PoolsSetup
         }
         # It warns of every start that it has not found the registry "after 30 seconds", at once.
         akka.cluster.singleton-proxy.log-singleton-identification-failure = off
-        """).WithFallback(ConfigurationFactory.ParseString($"akka.actor {{ {ClusterSingletonManager.DefaultConfig().GetConfig("akka.actor")} }}"));
+        """).WithFallback(ConfigurationFactory.ParseString($"akka.actor {{ {ClusterSingleton.DefaultConfig().GetConfig("akka.actor")} }}"));
 
     private static IEnumerable<Type> EventTypes => typeof(PoolEvent).GetNestedTypes().Where(type => type.IsSubclassOf(typeof(PoolEvent)));
 
