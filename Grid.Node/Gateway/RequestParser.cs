@@ -94,7 +94,7 @@ internal static class RequestParser
     {
         var pageBytes = pool.Options.PageSizeBytes;
         request.Pages.AsSpan(0, request.Count).Clear();
-        if (pool.Frozen) request.Refusal = RefusalReason.Frozen;
+        if (pool.Frozen && request.HasPuts) request.Refusal = RefusalReason.Frozen;
         for (var i = 0; i < request.Count && request.Refusal == RefusalReason.None; i++)
         {
             if (request.Entries[i].IsFlush) continue;

@@ -77,11 +77,8 @@ public sealed class BatchTests(SharedNode shared, ITestOutputHelper output) : Sh
         Assert.Equal(most, result.Hits.Count);
         for (var i = 0; i < most; i++) PoolAssertions.AssertSame(PageBytes.Random((ulong)i, size), pages[i], $"{id}/{indexes[i]}");
 
-        await Errors.AssertBadArgumentAsync(async () =>
-        {
-            batch.Put(1, PageBytes.Random(1, size));
-            await pool.WriteBatchAsync(id, batch);
-        });
+        Assert.Throws<InvalidOperationException>(() => batch.Put(1, PageBytes.Random(1, size)));
+        await Errors.AssertBadArgumentAsync(async () => await pool.GetBatchAsync(id, indexes.Append(1u).ToArray(), new byte[(most + 1) * size]));
         await pool.AssertMissAsync(id, 1);
     }
 
