@@ -74,7 +74,9 @@ internal sealed class GridNode : INodeStatusSource
     {
         await EnsureJournalAsync(cancellation);
         Binding.Probe("grid.cluster", await Binding.ResolveAsync("grid.cluster", _settings.Cluster.Host, _settings.Cluster.Port, cancellation));
-        var setup = ActorSystemSetup.Create(BootstrapSetup.Create().WithConfig(AkkaConfig.Build(_settings, JournalConfig.Akka(_journalOptions), PoolsSetup.Configuration)), new LoggerFactorySetup(_loggers), JournalConfig.Setup(_journalOptions));
+        var config = AkkaConfig.Build(_settings, JournalConfig.Akka(_journalOptions), PoolsSetup.Configuration);
+        JournalConfig.Verify(config);
+        var setup = ActorSystemSetup.Create(BootstrapSetup.Create().WithConfig(config), new LoggerFactorySetup(_loggers), JournalConfig.Setup(_journalOptions));
         _system = ActorSystem.Create(_settings.Cluster.Name, setup);
         _cluster = Cluster.Get(_system);
         ClusterPort = _cluster.SelfAddress.Port ?? 0;
