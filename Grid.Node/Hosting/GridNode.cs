@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Akka.Actor.Setup;
 using Akka.Cluster;
+using Akka.Configuration;
 using Grid.Node.Admin;
 using Grid.Node.Gateway;
 using Grid.Node.Journal;
@@ -72,10 +73,9 @@ internal sealed class GridNode : INodeStatusSource
     /// <param name="cancellation">Gives up.</param>
     public async Task StartAsync(string publicAddress, CancellationToken cancellation)
     {
-        await EnsureJournalAsync(cancellation);
-        Binding.Probe("grid.cluster", await Binding.ResolveAsync("grid.cluster", _settings.Cluster.Host, _settings.Cluster.Port, cancellation));
         var config = AkkaConfig.Build(_settings, JournalConfig.Akka(_journalOptions), PoolsSetup.Configuration);
-        JournalConfig.Verify(config);
+        await EnsureJournalAsync(config, cancellation);
+        Binding.Probe("grid.cluster", await Binding.ResolveAsync("grid.cluster", _settings.Cluster.Host, _settings.Cluster.Port, cancellation));
         var setup = ActorSystemSetup.Create(BootstrapSetup.Create().WithConfig(config), new LoggerFactorySetup(_loggers), JournalConfig.Setup(_journalOptions));
         _system = ActorSystem.Create(_settings.Cluster.Name, setup);
         _cluster = Cluster.Get(_system);
@@ -176,13 +176,14 @@ internal sealed class GridNode : INodeStatusSource
     /// <inheritdoc/>
     public long Objects() => _objects?.Registry.Count ?? 0;
 
-    private async Task EnsureJournalAsync(CancellationToken cancellation)
+    private async Task EnsureJournalAsync(Config config, CancellationToken cancellation)
     {
         try
         {
+            JournalConfig.Verify(config);
             await JournalSchema.EnsureAsync(_journalOptions, cancellation);
         }
-        catch (Exception e) when (e is JournalSetupException or JournalUnavailableException)
+        catch (Exception e) when (e is JournalSetupException or JournalUnavailableException or JournalCorruptException)
         {
             throw new StartupException(ExitCodes.Surroundings, $"grid.journal: {e.Message}", e);
         }
