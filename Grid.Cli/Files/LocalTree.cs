@@ -21,7 +21,7 @@ internal sealed record LocalTree(IReadOnlyList<(FileEntry Entry, string FullPath
         else if (File.Exists(path))
         {
             var file = new FileInfo(Path.GetFullPath(path));
-            if (FileTypes.IsSpecial(file.FullName)) throw CliException.Failed($"{path} is neither a file nor a directory");
+            if (UnixFiles.IsSpecial(file.FullName)) throw CliException.Failed($"{path} is neither a file nor a directory");
             entries.Add((EntryOf(file, EntryKind.File, file.Name), file.FullName));
         }
         else
@@ -48,7 +48,7 @@ internal sealed record LocalTree(IReadOnlyList<(FileEntry Entry, string FullPath
                 entries.Add((EntryOf(child, EntryKind.Directory, path), child.FullName));
                 Add(child, $"{path}/", entries, skipped);
             }
-            else if (FileTypes.IsSpecial(info.FullName))
+            else if (UnixFiles.IsSpecial(info.FullName))
             {
                 skipped.Add(info.FullName);
             }

@@ -116,9 +116,8 @@ internal sealed class TreeFetch(Pool pool, string target, int parallel, Transfer
     {
         try
         {
-            // A directory in the way stays: only --force gets here, and it means files.
-            if (Directory.Exists(path) && new DirectoryInfo(path).LinkTarget == null) throw CliException.Failed($"{path} is a directory where a file or link is to be");
-            File.Move(temporary, path, overwrite: true);
+            // Never takes a directory's place: that is an error.
+            UnixFiles.Rename(temporary, path);
         }
         catch
         {
