@@ -23,6 +23,11 @@ internal static class CliErrors
         _ => null,
     };
 
+    /// <summary>Whether the Grid was lost on the way: what happens next would wait in vain.</summary>
+    /// <param name="exception">What was thrown.</param>
+    public static bool IsLost(Exception exception) =>
+        exception is GridUnavailableException or GridTimeoutException or OutcomeUnknownException or CliException { ExitCode: ExitCodes.CannotConnect };
+
     /// <summary>Why a put was refused, in words.</summary>
     /// <param name="reason">The reason.</param>
     /// <param name="pool">The pool's name.</param>

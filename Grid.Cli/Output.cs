@@ -84,7 +84,7 @@ internal sealed class Output
         }
 
         foreach (var row in rows) table.AddRow(row.Select(cell => (IRenderable)new Text(cell)));
-        _console.Write(table);
+        Write(table);
     }
 
     /// <summary>Prints names and values in two columns.</summary>
@@ -93,7 +93,21 @@ internal sealed class Output
     {
         var grid = new Spectre.Console.Grid().AddColumn(new GridColumn { NoWrap = true, Padding = new Padding(0, 0, 2, 0) }).AddColumn(new GridColumn { Padding = new Padding(0, 0, 0, 0) });
         foreach (var (name, value) in pairs) grid.AddRow(new Text(name, StandardIsTerminal ? new Style(decoration: Decoration.Dim) : Style.Plain), new Text(value));
-        _console.Write(grid);
+        Write(grid);
+    }
+
+    private void Write(IRenderable renderable)
+    {
+        if (StandardIsTerminal)
+        {
+            _console.Write(renderable);
+            return;
+        }
+
+        // Columns are padded to their width; what reads a pipe has no use for that at a line's end.
+        using var text = new StringWriter();
+        ConsoleOf(text, terminal: false).Write(renderable);
+        foreach (var line in text.ToString().TrimEnd().Split('\n')) Standard.WriteLine(line.TrimEnd());
     }
 
     private static IAnsiConsole ConsoleOf(TextWriter writer, bool terminal)

@@ -28,11 +28,11 @@ internal sealed record CompareOptions
     public int RoundCount => Math.Max(1, Rounds ?? (Quick ? 3 : 5));
 
     /// <summary>Time of a round before it counts.</summary>
-    public TimeSpan WarmUp => TimeSpan.FromSeconds(Quick ? 0.25 : 1);
+    public TimeSpan WarmUp => TimeSpan.FromSeconds(Quick ? 0.2 : 1);
 
     /// <summary>Time of a round that counts.</summary>
-    public TimeSpan Time => TimeSpan.FromSeconds(Quick ? 0.5 : 3);
+    public TimeSpan Time => TimeSpan.FromSeconds(Quick ? 0.45 : 3);
 
     /// <summary>Time of each case on each target before the first round: compilers and caches settle.</summary>
-    public TimeSpan FirstWarmUp => TimeSpan.FromSeconds(Quick ? 0.4 : 2);
+    public TimeSpan FirstWarmUp => TimeSpan.FromSeconds(Quick ? 0.3 : 2);
 }

@@ -10,7 +10,7 @@ internal static class GarnetHost
     /// <param name="cancellation">Ctrl-C.</param>
     public static async Task<int> RunAsync(int port, CancellationToken cancellation)
     {
-        using var server = new GarnetServer(["--port", $"{port}", "--bind", "127.0.0.1", "--memory", "1g", "--index", "64m", "--quiet", "true"]);
+        using var server = new GarnetServer(["--port", $"{port}", "--bind", "127.0.0.1", "--memory", "1g", "--index", "64m"]);
         server.Start();
         await Console.OpenStandardInput().CopyToAsync(Stream.Null, cancellation);
         return 0;

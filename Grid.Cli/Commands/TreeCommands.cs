@@ -49,7 +49,7 @@ internal static class TreeCommands
             var store = new TreeStore(target, parse.GetValue(parallel), counters);
             await progress.ShowAsync("storing", files.Sum(item => item.Entry.SizeBytes), files.Length, () => store.StoreAsync(local, parse.GetValue(replace), session.Cancellation));
             progress.Finish("stored", Manifest.Of(local.Entries.Select(item => item.Entry)));
-            if (store.Leftovers) await session.Output.Error.WriteLineAsync("grid: some objects that were replaced could not be flushed; they take room until the pool is destroyed");
+            if (store.Leftovers) await session.Output.Error.WriteLineAsync("grid: some objects that are not needed any more could not be flushed; they take room");
             return ExitCodes.Ok;
         }));
         return command;

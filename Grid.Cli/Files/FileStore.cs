@@ -75,9 +75,21 @@ internal sealed class FileStore(Pool pool, PoolTree tree, TransferCounters count
         var padded = _buffers[turn].AsMemory(0, pages * pool.PageSizeBytes);
         padded.Span[length..].Clear();
         tree.Fill(_batches[turn], FileBlocks.FirstPage(block, pool.PageSizeBytes), padded);
-        var result = await pool.WriteBatchAsync(entry.Object, _batches[turn], null, Repeatable, cancellation);
+        var result = await SendAsync(entry, _batches[turn], cancellation);
         if (result.Outcome != BatchOutcome.Applied)
             throw CliException.Refused($"{entry.Path} at offset {block * FileBlocks.BlockBytes} was {CliErrors.Refusal(result.Reason, pool.Name)}; what the pool held before is unchanged");
         counters.Block(length, pages);
+    }
+
+    private async Task<WriteBatchResult> SendAsync(FileEntry entry, WriteBatch batch, CancellationToken cancellation)
+    {
+        try
+        {
+            return await pool.WriteBatchAsync(entry.Object, batch, null, Repeatable, cancellation);
+        }
+        catch (GridException e) when (CliErrors.IsLost(e))
+        {
+            throw new CliException(ExitCodes.CannotConnect, $"lost the Grid while storing {entry.Path}: {e.Message.TrimEnd('.')}; what the pool held before is unchanged, the next store removes what this one wrote");
+        }
     }
 }

@@ -70,39 +70,49 @@ internal sealed class PoolTree(Pool pool)
         var header = new ManifestHeader(generation, run, body.Length, XxHash128.HashToUInt128(body));
         var padded = new byte[FileBlocks.PageCount(body.Length, _pageSize) * _pageSize];
         body.CopyTo(padded, 0);
-        var batch = new WriteBatch();
-        for (long at = 0; at < padded.Length; at += FileBlocks.BlockBytes)
-        {
-            var length = (int)Math.Min(FileBlocks.BlockBytes, padded.Length - at);
-            Fill(batch, (uint)(at / _pageSize), padded.AsMemory((int)at, length));
-            var result = await pool.WriteBatchAsync(header.BodyObject, batch, null, Repeatable, cancellation);
-            if (result.Outcome != BatchOutcome.Applied) throw CliException.Refused($"the manifest was {CliErrors.Refusal(result.Reason, pool.Name)}");
-        }
-
+        await WriteObjectAsync(header.BodyObject, padded, "the manifest", cancellation);
         return header;
+    }
+
+    /// <summary>Writes pages that only this run writes.</summary>
+    /// <param name="obj">The object.</param>
+    /// <param name="pages">Whole pages, from 0.</param>
+    /// <param name="what">What it is, for the error.</param>
+    /// <param name="cancellation">Ctrl-C.</param>
+    /// <exception cref="CliException">It was refused.</exception>
+    public async Task WriteObjectAsync(ObjectId obj, ReadOnlyMemory<byte> pages, string what, CancellationToken cancellation)
+    {
+        var batch = new WriteBatch();
+        for (var at = 0; at < pages.Length; at += FileBlocks.BlockBytes)
+        {
+            Fill(batch, (uint)(at / _pageSize), pages.Slice(at, Math.Min(FileBlocks.BlockBytes, pages.Length - at)));
+            var result = await pool.WriteBatchAsync(obj, batch, null, Repeatable, cancellation);
+            if (result.Outcome != BatchOutcome.Applied) throw CliException.Refused($"{what} was {CliErrors.Refusal(result.Reason, pool.Name)}");
+        }
     }
 
     /// <summary>Puts a manifest in force, if the one it was made from still is.</summary>
     /// <param name="header">The new manifest.</param>
-    /// <param name="basis">What it was made from.</param>
+    /// <param name="basis">What it was made from; read after the store was entered in the log.</param>
+    /// <param name="entered">The store, which leaves the log in the same instant.</param>
     /// <param name="cancellation">Ctrl-C.</param>
-    /// <returns>False where another store was faster.</returns>
+    /// <returns>False where another store was faster or removed this one's objects.</returns>
     /// <exception cref="CliException">It was refused; the previous manifest is in force.</exception>
-    public async Task<bool> SwitchAsync(ManifestHeader header, Snapshot basis, CancellationToken cancellation)
+    public async Task<bool> SwitchAsync(ManifestHeader header, Snapshot basis, RunLog.Entered entered, CancellationToken cancellation)
     {
         var page = new byte[_pageSize];
         header.Write(page);
         try
         {
-            var result = await pool.WriteBatchAsync(ManifestHeader.HeaderObject, new WriteBatch().Put(header.Slot, page), basis.Version, null, cancellation);
+            // The condition covers the log as well: had somebody taken this store for interrupted, its objects might be gone.
+            var batch = new WriteBatch().Put(header.Slot, page).Flush(entered.Slot);
+            var result = await pool.WriteBatchAsync(ManifestHeader.HeaderObject, batch, basis.Version, null, cancellation);
             if (result.Outcome == BatchOutcome.Refused) throw CliException.Refused($"the manifest was {CliErrors.Refusal(result.Reason, pool.Name)}");
             return result.Outcome == BatchOutcome.Applied;
         }
         catch (GridException e) when (e.Outcome == CallOutcome.Unknown)
         {
-            var current = (await ReadHeaderAsync(cancellation)).Header;
-            if (current == header) return true;
-            // Not in force now; it may still come, and then its pages must be there. So nothing is tried again.
+            if ((await ReadHeaderAsync(cancellation)).Header == header) return true;
             throw;
         }
     }

@@ -15,7 +15,10 @@ internal sealed class TreeStore(Pool pool, int parallel, TransferCounters counte
 {
     private const int SwitchAttempts = 10;
     private readonly PoolTree _tree = new(pool);
-    private readonly ConcurrentBag<ObjectId> _written = [];
+    private readonly RunLog _log = new(pool);
+
+    /// <summary>Whether objects that no manifest names could not be removed; the next store tries again.</summary>
+    public bool Leftovers { get; private set; }
 
     /// <summary>Stores a tree.</summary>
     /// <param name="local">The tree.</param>
@@ -24,18 +27,20 @@ internal sealed class TreeStore(Pool pool, int parallel, TransferCounters counte
     /// <returns>The tree that is in force now.</returns>
     public async Task<Manifest> StoreAsync(LocalTree local, bool replace, CancellationToken cancellation)
     {
+        foreach (var interrupted in await _log.InterruptedAsync(cancellation)) await RemoveAsync(interrupted, await _log.PlannedAsync(interrupted.Record, cancellation));
         var run = PoolTree.NewRun();
+        ObjectId[] objects = [ManifestHeader.BodyObjectOf(run), .. local.Entries.Where(item => item.Entry.Kind == EntryKind.File).Select(item => PoolTree.FileObject(item.Entry.Path, run))];
+        var entered = await _log.EnterAsync(run, objects, cancellation);
         try
         {
             // Read first: a damaged manifest is found before an hour's upload, not after it.
             var basis = await _tree.ReadAsync(cancellation);
             var stored = Manifest.Of(await StoreFilesAsync(local, run, cancellation));
-            return await SwitchAsync(stored, basis, run, replace, cancellation);
+            return await SwitchAsync(stored, basis, entered, replace, cancellation);
         }
-        catch (Exception e) when (e is not GridException { Outcome: CallOutcome.Unknown })
+        catch (Exception e)
         {
-            // Where the outcome of the last page is unknown these objects may be in force.
-            await DropAsync(_written.Append(ManifestHeader.BodyObjectOf(run)));
+            if (!CliErrors.IsLost(e)) await RemoveAsync(entered, objects);
             throw;
         }
     }
@@ -54,23 +59,27 @@ internal sealed class TreeStore(Pool pool, int parallel, TransferCounters counte
         await Parallelism.ForEachAsync(files, parallel, async (i, token) =>
         {
             if (!copiers.TryTake(out var copier)) copier = new FileStore(pool, _tree, counters);
-            _written.Add(PoolTree.FileObject(entries[i].Path, run));
             entries[i] = await copier.StoreAsync(entries[i], local.Entries[i].FullPath, run, token);
             copiers.Add(copier);
         }, cancellation);
         return entries;
     }
 
-    private async Task<Manifest> SwitchAsync(Manifest stored, PoolTree.Snapshot basis, ulong run, bool replace, CancellationToken cancellation)
+    private async Task<Manifest> SwitchAsync(Manifest stored, PoolTree.Snapshot basis, RunLog.Entered entered, bool replace, CancellationToken cancellation)
     {
         for (var attempt = 0; attempt < SwitchAttempts; attempt++)
         {
-            if (attempt > 0) basis = await _tree.ReadAsync(cancellation);
+            if (attempt > 0)
+            {
+                basis = await _tree.ReadAsync(cancellation);
+                if (!await _log.IsThereAsync(entered, cancellation)) throw CliException.Failed("another store took this one for interrupted and removed its files; store again");
+            }
+
             var next = replace ? stored : basis.Manifest.Merge(stored);
             // An earlier attempt's body may have been longer; what stands past the end is never read.
-            var header = await _tree.WriteBodyAsync(next, (basis.Header?.Generation ?? 0) + 1, run, cancellation);
-            if (!await _tree.SwitchAsync(header, basis, cancellation)) continue;
-            await DropAsync(Replaced(basis, next));
+            var header = await _tree.WriteBodyAsync(next, (basis.Header?.Generation ?? 0) + 1, entered.Record.Run, cancellation);
+            if (!await _tree.SwitchAsync(header, basis, entered, cancellation)) continue;
+            await DropAsync(Replaced(basis, next).Append(entered.Record.PlanObject));
             return next;
         }
 
@@ -84,20 +93,36 @@ internal sealed class TreeStore(Pool pool, int parallel, TransferCounters counte
         return basis.Header is { } header ? gone.Append(header.BodyObject) : gone;
     }
 
-    /// <summary>Frees objects that no manifest names. Where that fails they take room until the pool is destroyed, which is no reason to fail a store.</summary>
-    private async Task DropAsync(IEnumerable<ObjectId> objects)
+    /// <summary>Removes what a store wrote, unless it is in force after all, then its entry in the log.</summary>
+    private async Task RemoveAsync(RunLog.Entered entered, IEnumerable<ObjectId> objects)
+    {
+        await TryAsync(async token =>
+        {
+            // From here on its switch cannot take effect any more; whether it did is seen in the manifest.
+            await _log.CloseAsync(entered, token);
+            var current = await _tree.ReadAsync(token);
+            var inForce = current.Manifest.Files.Select(entry => entry.Object).Append(current.Header?.BodyObject ?? default).ToHashSet();
+            if (await DropAsync(objects.Where(obj => !inForce.Contains(obj)))) await _log.LeaveAsync(entered, token);
+        });
+    }
+
+    /// <summary>Frees objects that no manifest names.</summary>
+    private Task<bool> DropAsync(IEnumerable<ObjectId> objects) =>
+        TryAsync(token => Parallelism.ForEachAsync(objects, parallel, async (obj, inner) => await pool.FlushObjectAsync(obj, new CallOptions { AtLeastOnce = true }, inner), token));
+
+    /// <summary>Where cleaning fails, objects take room until the next store; that is no reason to fail this one.</summary>
+    private async Task<bool> TryAsync(Func<CancellationToken, Task> clean)
     {
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         try
         {
-            await Parallelism.ForEachAsync(objects, parallel, async (obj, token) => await pool.FlushObjectAsync(obj, new CallOptions { AtLeastOnce = true }, token), limit.Token);
+            await clean(limit.Token);
+            return true;
         }
-        catch (Exception e) when (e is GridException or OperationCanceledException)
+        catch (Exception e) when (e is GridException or CliException or ManifestException or OperationCanceledException)
         {
             Leftovers = true;
+            return false;
         }
     }
-
-    /// <summary>Whether objects that no manifest names could not be removed.</summary>
-    public bool Leftovers { get; private set; }
 }

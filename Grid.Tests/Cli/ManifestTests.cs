@@ -124,6 +124,29 @@ public sealed class ManifestTests
     public void ANewHeaderNeverTakesTheSlotOfTheNewestOne() => Gen.ULong[0, ulong.MaxValue - 1].Sample(generation =>
         Assert.NotEqual(new ManifestHeader(generation, 1, 0, 0).Slot, new ManifestHeader(generation + 1, 1, 0, 0).Slot));
 
+    [Fact]
+    public void ARecordOfAStoreComesBackAndADamagedOneDoesNot() => Gen.Select(Gen.ULong, Time, Gen.Int, Name, Gen.Int[0, int.MaxValue], Gen.Int[0, 39]).Sample((run, time, process, host, objects, at) =>
+    {
+        var page = new byte[4096];
+        var record = new RunRecord(run, time, process, host, objects);
+        record.Write(page);
+        Assert.Equal(record, RunRecord.TryRead(page));
+        page[at] ^= 1;
+        Assert.Null(RunRecord.TryRead(page));
+    });
+
+    [Fact]
+    public void AStoreIsInterruptedWhenItsProcessIsGoneOrItBeganLongAgo()
+    {
+        var now = DateTime.UtcNow;
+        var here = RunRecord.OfThisProcess(1, 0);
+        Assert.False(here.IsInterrupted(now, _ => true));
+        Assert.True(here.IsInterrupted(now, _ => false));
+        var elsewhere = here with { Host = $"not-{Environment.MachineName}" };
+        Assert.False(elsewhere.IsInterrupted(now.AddHours(23), _ => false));
+        Assert.True(elsewhere.IsInterrupted(now.AddHours(25), _ => true));
+    }
+
     private static string Describe(FileEntry entry) =>
         $"{entry.Kind} {entry.Path} {entry.Mode} {entry.ModifiedUtc.Ticks} {entry.SizeBytes} {entry.Object} {entry.Checksum:x} {string.Join(',', entry.BlockChecksums)} {entry.Target}";
 }

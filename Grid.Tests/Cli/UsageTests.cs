@@ -33,7 +33,7 @@ public sealed class UsageTests
     [InlineData("status --admin ftp://x")]
     public async Task BadUsageIsOneLineAndExitCode2(string line)
     {
-        var (code, output, error) = await RunAsync(line.Split(' '));
+        var (code, output, error) = await CliRun.RunAsync(line.Split(' '));
         Assert.Equal(ExitCodes.Usage, code);
         Assert.Equal("", output);
         Assert.StartsWith("grid: ", error);
@@ -50,7 +50,7 @@ public sealed class UsageTests
         // Bound but not listening: nobody else gets the port, and connecting to it is refused.
         using var taken = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         taken.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        var (code, output, error) = await RunAsync([.. line.Split(' '), "--connect", $"grid://{taken.LocalEndPoint}", "--timeout", "2s"]);
+        var (code, output, error) = await CliRun.RunAsync([.. line.Split(' '), "--connect", $"grid://{taken.LocalEndPoint}", "--timeout", "2s"]);
         Assert.Equal(ExitCodes.CannotConnect, code);
         Assert.Equal("", output);
         Assert.StartsWith("grid: cannot connect to ", error);
@@ -71,18 +71,10 @@ public sealed class UsageTests
     [InlineData("ping --help")]
     public async Task HelpShowsExamples(string line)
     {
-        var (code, output, error) = await RunAsync(line.Split(' '));
+        var (code, output, error) = await CliRun.RunAsync(line.Split(' '));
         Assert.Equal(ExitCodes.Ok, code);
         Assert.Equal("", error);
         Assert.Contains("  grid ", output[..output.IndexOf("Examples:", StringComparison.Ordinal)]);
         Assert.DoesNotContain("Grid.Cli", output);
-    }
-
-    private static async Task<(int Code, string Output, string Error)> RunAsync(string[] args)
-    {
-        using var output = new StringWriter();
-        using var error = new StringWriter();
-        var code = await GridCommand.RunAsync(args, output, error);
-        return (code, output.ToString(), error.ToString());
     }
 }
