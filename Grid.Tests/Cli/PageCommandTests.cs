@@ -60,10 +60,8 @@ public sealed class PageCommandTests(SharedNode shared, ITestOutputHelper output
         (await RunAsync("pool", "create", _pool)).Exits(ExitCodes.Ok);
         (await RunAsync("put", _pool, "1", "0", "--text", "a", "--pad")).Exits(ExitCodes.Ok);
         (await RunAsync("put", _pool, "1", "9", "--text", "b", "--pad")).Exits(ExitCodes.Ok);
-        Assert.Equal([true, false, true, false], new[]
-        {
-            await FlushAsync("0"), await FlushAsync("0"), await FlushAsync(), await FlushAsync(),
-        });
+        bool[] found = [await FlushAsync("0"), await FlushAsync("0"), await FlushAsync(), await FlushAsync()];
+        Assert.Equal([true, false, true, false], found);
     }
 
     [Fact]
