@@ -21,6 +21,9 @@ internal sealed class GridNode : INodeStatusSource
     /// <summary>How long an object's failed writer rests before the next one starts.</summary>
     private static readonly TimeSpan WriterBackoff = TimeSpan.FromSeconds(1);
 
+    /// <summary>What the runtime, its heap and the buffers of connections take of the memory limit before the first page.</summary>
+    private const long RuntimeBytes = 64L << 20;
+
     /// <summary>Heads of events that a recovering object reads at once.</summary>
     private const int RecoveryRowsPerRead = 256;
 
@@ -45,6 +48,7 @@ internal sealed class GridNode : INodeStatusSource
     {
         (_settings, _metrics, _loggers) = (settings, metrics, loggers);
         _store = new PageStore(new PageStoreOptions(settings.Memory.LimitBytes));
+        _store.Reserve(Math.Min(RuntimeBytes, settings.Memory.LimitBytes / 4));
         _door = new GatewayConnectionHandler(settings.Gateway.MaxConnections, loggers.CreateLogger("Grid.Gateway"));
         var journal = settings.Journal;
         _journalOptions = new JournalOptions

@@ -15,9 +15,9 @@ public static class PageCodecs
     private const int WordBytes = sizeof(ulong);
 
     [ThreadStatic]
-    private static Buffers? t_buffers;
+    private static Buffers? _buffers;
 
-    private static Buffers Mine => t_buffers ??= new Buffers();
+    private static Buffers Mine => _buffers ??= new Buffers();
 
     /// <summary>Whether one 64-bit word, repeated, is the page; a random page is known after its first words.</summary>
     /// <param name="page">At least one word, and whole words.</param>

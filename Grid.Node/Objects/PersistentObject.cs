@@ -460,7 +460,7 @@ internal sealed class PersistentObject : ObjectActor
     {
         if (_doubt is null || !Touches(_doubt, request)) return false;
         DropPages(request);
-        request.Fail(Status.FailedNotApplied, "an earlier write's outcome is not known yet: the journal is being asked");
+        request.Fail(Status.NotServing, "an earlier write's outcome is not known yet: the journal is being asked");
         return true;
     }
 

@@ -60,7 +60,7 @@ public sealed class NodeProcessTests
         await using var node = await NodeUnderTest.StartAsync(directory);
         using var client = new TcpClient();
         await client.ConnectAsync(IPAddress.Loopback, node.DataPort);
-        node.Signal("INT");
+        node.Signal("TERM");
         var exit = await node.WaitAsync();
         Assert.True(exit == ExitCodes.Ok, node.Output);
     }

