@@ -29,14 +29,18 @@ public sealed class StressTests : ClientTest
         Assert.True(node.Hellos.Count > 1);
     }
 
+    // A fast machine would be done before the first cut.
+    private const int LeastDisturbances = 5;
+    private int _disturbed;
+
     /// <summary>Puts numbered pages on a handle of its own, and reads them back.</summary>
-    private static async Task CallAsync(Pool pool, int caller, Random random)
+    private async Task CallAsync(Pool pool, int caller, Random random)
     {
         var page = new byte[4096];
         var buffer = new byte[4096];
         var possible = new HashSet<int> { 0 };
         var unknown = new HashSet<int>();
-        for (var number = 1; number <= CallsPerCaller; number++)
+        for (var number = 1; number <= CallsPerCaller || Volatile.Read(ref _disturbed) < LeastDisturbances; number++)
         {
             if (random.Next(2) == 0)
             {
@@ -71,7 +75,7 @@ public sealed class StressTests : ClientTest
         return BinaryPrimitives.ReadInt32LittleEndian(page);
     }
 
-    private static async Task<int> DisturbAsync(ScriptedNode node, Random random, CancellationToken done)
+    private async Task<int> DisturbAsync(ScriptedNode node, Random random, CancellationToken done)
     {
         var disturbances = 0;
         try
@@ -81,6 +85,7 @@ public sealed class StressTests : ClientTest
                 await Task.Delay(random.Next(20, 120), done);
                 if (node.Connections.Count == 0) continue;
                 disturbances++;
+                Interlocked.Increment(ref _disturbed);
                 if (random.Next(3) > 0) node.CutAll();
                 else await node.Connections[0].SendGoAwayAsync();
             }
