@@ -95,8 +95,20 @@ public sealed class GracefulStopTests(ITestOutputHelper output)
         await Task.Delay(TimeSpan.FromSeconds(3));
         Assert.False(waiting.IsCompleted);
         node.Continue();
-        await waiting;
+        var isKnown = true;
+        try
+        {
+            await waiting;
+        }
+        catch (Grid.Client.OutcomeUnknownException)
+        {
+            // The journal's own time for a write may have run out in the pause: then the page is there exactly or not at all.
+            isKnown = false;
+        }
+
         await pool.AssertHoldsAsync(id, 1, PageBytes.Random(1));
-        await pool.AssertHoldsAsync(id, 2, PageBytes.Random(2));
+        var isThere = (await pool.GetAsync(id, 2, new byte[PoolOptions.MinPageSizeBytes])).Hit;
+        Assert.True(isThere || !isKnown, "an acknowledged page is gone");
+        if (isThere) await pool.AssertHoldsAsync(id, 2, PageBytes.Random(2));
     }
 }
