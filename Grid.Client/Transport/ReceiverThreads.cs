@@ -16,7 +16,8 @@ internal sealed class ReceiverThreads(Func<long, bool> lead)
     private readonly object _gate = new();
     private long _lentTurn;
     private long _turns;
-    private long _seenLentTurn;
+    private long _lends;
+    private long _seenLends;
     private int _leaderId;
     private int _rescues;
     private bool _isSomebodyIdle;
@@ -32,6 +33,7 @@ internal sealed class ReceiverThreads(Func<long, bool> lead)
     public void Lend(long turn)
     {
         _leaderId = Environment.CurrentManagedThreadId;
+        _lends++;
         Volatile.Write(ref _lentTurn, turn);
     }
 
@@ -49,8 +51,9 @@ internal sealed class ReceiverThreads(Func<long, bool> lead)
     public void Tick()
     {
         var turn = Volatile.Read(ref _lentTurn);
-        if (turn != 0 && turn == _seenLentTurn && Replace(turn)) _rescues++;
-        _seenLentTurn = turn;
+        var lends = Volatile.Read(ref _lends);
+        if (turn != 0 && lends == _seenLends && Replace(turn)) _rescues++;
+        _seenLends = lends;
     }
 
     /// <summary>Nobody receives any more.</summary>
