@@ -25,6 +25,18 @@ internal static class JournalListing
         return new ObjectListPart(objects, next, ids.Count < request.Most || next == default);
     }
 
+    /// <summary>Events in order, as they stand there.</summary>
+    public static IReadOnlyList<ForeignRow> Foreign(DbConnection connection, string id, long after, int maxRows)
+    {
+        using var command = connection
+            .Command(null, "SELECT sequence_number, manifest, message FROM journal WHERE persistence_id = @id AND sequence_number > @after ORDER BY sequence_number LIMIT @most")
+            .Add("@id", id).Add("@after", after).Add("@most", maxRows);
+        using var reader = command.ExecuteReader();
+        var rows = new List<ForeignRow>();
+        while (reader.Read()) rows.Add(new ForeignRow(reader.GetInt64(0), reader.IsDBNull(1) ? "" : reader.GetString(1), reader.GetFieldValue<byte[]>(2)));
+        return rows;
+    }
+
     private static ulong? PagesOf(JournalDatabase database, DbConnection connection, ObjectKey key)
     {
         try
