@@ -15,7 +15,8 @@ namespace Grid.Tests.Model;
 [Collection(OwnNodes.Name)]
 public sealed class KillRunTests(ITestOutputHelper output)
 {
-    private const int Callers = 6;
+    private const int Clients = 5;
+    private const int CallersPerClient = 3;
     private const int ObjectsPerPool = 3;
 
     private readonly int _seed = Seeds.Next(output);
@@ -63,10 +64,11 @@ public sealed class KillRunTests(ITestOutputHelper output)
         var objects = _known.Keys.ToArray();
         var clients = new List<GridClient>();
         var workers = new List<KillWorker>();
-        for (var i = 0; i < Callers; i++)
+        for (var i = 0; i < Clients; i++)
         {
             clients.Add(await node.ConnectAsync());
-            workers.Add(new KillWorker(clients[i], objects, new Random(random.Next()), () => Interlocked.Increment(ref _number), _counts));
+            for (var caller = 0; caller < CallersPerClient; caller++)
+                workers.Add(new KillWorker(clients[i], objects, new Random(random.Next()), () => Interlocked.Increment(ref _number), _counts));
         }
 
         var running = workers.Select(worker => RunAsync(worker, kill, stop.Token)).ToArray();
