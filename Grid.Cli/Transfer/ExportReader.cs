@@ -134,7 +134,7 @@ internal sealed class ExportReader(Stream input)
             var codec = BinaryPrimitives.ReadUInt32LittleEndian(entry[4..]);
             var length = BinaryPrimitives.ReadUInt32LittleEndian(entry[8..]);
             if (index <= _lastIndex) throw Wrong($"page {index} of object {id} follows page {_lastIndex}: indexes must ascend");
-            if (codec > (byte)StoredAs.Same || length > payload.Length - at) throw Wrong($"page {index} of object {id} has codec {codec} and {length} bytes");
+            if (codec > (byte)StoredAs.Same || BinaryPrimitives.ReadUInt32LittleEndian(entry[12..]) != 0 || length > payload.Length - at) throw Wrong($"page {index} of object {id} has codec {codec} and {length} bytes");
             var stored = payload.Slice((int)at, (int)length);
             if (ExportFormat.PageChecksum(_poolChecksum, id, index, Pool.Options.PageSizeBytes, (StoredAs)codec, stored) != BinaryPrimitives.ReadUInt64LittleEndian(entry[16..]))
                 throw Wrong($"page {index} of object {id} fails its checksum");

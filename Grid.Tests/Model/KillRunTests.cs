@@ -72,8 +72,7 @@ public sealed class KillRunTests(ITestOutputHelper output)
         }
 
         var running = workers.Select(worker => RunAsync(worker, kill, stop.Token)).ToArray();
-        // Now and then at once, mostly in the middle of it.
-        await Task.Delay(random.Next(4) == 0 ? random.Next(30) : random.Next(100, 900));
+        await InTheMiddleAsync(random);
         await node.Kill9Async();
         var ended = Stopwatch.GetTimestamp();
         await stop.CancelAsync();
@@ -90,6 +89,15 @@ public sealed class KillRunTests(ITestOutputHelper output)
             if (history.Check() is { } wrong) _violations.Add($"kill {kill}, {target.Pool}/{target.Id}: {wrong}");
             _known[target] = state;
         }
+    }
+
+    /// <summary>Waits for a random moment: now and then almost at once, mostly after some hundred calls, so that a busy machine does not make the run idle.</summary>
+    private async Task InTheMiddleAsync(Random random)
+    {
+        var clock = Stopwatch.StartNew();
+        var calls = Volatile.Read(ref _counts.Calls) + (random.Next(4) == 0 ? random.Next(20) : random.Next(100, 1500));
+        var latest = TimeSpan.FromMilliseconds(random.Next(900, 2000));
+        while (Volatile.Read(ref _counts.Calls) < calls && clock.Elapsed < latest) await Task.Delay(random.Next(1, 6));
     }
 
     private async Task RunAsync(KillWorker worker, int kill, CancellationToken stop)
