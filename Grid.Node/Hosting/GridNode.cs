@@ -50,15 +50,7 @@ internal sealed class GridNode : INodeStatusSource
         _store = new PageStore(new PageStoreOptions(settings.Memory.LimitBytes));
         _store.Reserve(Math.Min(RuntimeBytes, settings.Memory.LimitBytes / 4));
         _door = new GatewayConnectionHandler(settings.Gateway.MaxConnections, loggers.CreateLogger("Grid.Gateway"));
-        var journal = settings.Journal;
-        _journalOptions = new JournalOptions
-        {
-            Provider = journal.Provider,
-            Path = journal.Path,
-            ConnectionString = journal.ConnectionString,
-            EventTargetBytes = journal.EventTargetBytes,
-            WriteTimeout = journal.WriteTimeout,
-        };
+        _journalOptions = settings.Journal.ToOptions();
         _journal = new JournalReader(_journalOptions);
         _health = new JournalHealth(metrics, _journal.ProbeAsync);
         readiness.Add("cluster", CheckCluster);

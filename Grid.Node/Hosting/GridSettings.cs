@@ -117,6 +117,16 @@ public sealed record JournalSettings
 
     /// <summary>How long a write may take.</summary>
     public required TimeSpan WriteTimeout { get; init; }
+
+    /// <summary>The same as the journal takes it.</summary>
+    public JournalOptions ToOptions() => new()
+    {
+        Provider = Provider,
+        Path = Path,
+        ConnectionString = ConnectionString,
+        EventTargetBytes = EventTargetBytes,
+        WriteTimeout = WriteTimeout,
+    };
 }
 
 /// <summary>Object actors.</summary>

@@ -105,14 +105,20 @@ internal static class JournalQueries
         foreach (var id in ids)
         {
             if (!JournalIds.TryParseObject(id, out var key)) throw JournalCorruptException.InJournal(id, "no object has such a persistence id");
-            using var transaction = database.BeginRead(connection);
-            using var newest = connection.Command(transaction, Highest).Add("@id", id);
-            // An object that was deleted since the ids were listed has no pages.
-            if (newest.Number() is not { } sequenceNr || OrderingOf(connection, transaction, id, sequenceNr) is not { } ordering) continue;
-            pages += EventHeader.Read(key, sequenceNr, database.ReadPart(connection, ordering, 0, EventHeader.SizeBytes)).PagesAfter;
+            pages += PagesOf(database, connection, key);
         }
 
         return pages;
+    }
+
+    /// <summary>Pages in an object, as its newest event tells; an object that is deleted has none.</summary>
+    public static long PagesOf(JournalDatabase database, DbConnection connection, ObjectKey key)
+    {
+        var id = JournalIds.ForObject(key);
+        using var transaction = database.BeginRead(connection);
+        using var newest = connection.Command(transaction, Highest).Add("@id", id);
+        if (newest.Number() is not { } sequenceNr || OrderingOf(connection, transaction, id, sequenceNr) is not { } ordering) return 0;
+        return EventHeader.Read(key, sequenceNr, database.ReadPart(connection, ordering, 0, EventHeader.SizeBytes)).PagesAfter;
     }
 
     /// <summary>How far an object's journal was deleted; 0 where all of it is there.</summary>

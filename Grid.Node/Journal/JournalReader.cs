@@ -101,6 +101,30 @@ public sealed class JournalReader : IDisposable
         return _reads.RunAsync($"listing {prefix}*", connection => JournalQueries.ListIds(connection, prefix, after, most), cancellation);
     }
 
+    /// <summary>A piece of the list of a pool's objects, in order of their ids; no object is loaded for it.</summary>
+    /// <param name="request">Which piece.</param>
+    /// <param name="cancellation">Gives up while the call waits for its turn.</param>
+    public Task<ObjectListPart> ListObjectsAsync(ObjectListRequest request, CancellationToken cancellation = default) => _reads.RunAsync(
+        $"listing the objects of pool {request.Pool}", connection => JournalListing.Objects(_database, connection, request), cancellation);
+
+    /// <summary>Looks at a piece of what the journal holds of an object and tells what is damaged; goes on after damage and changes nothing.</summary>
+    /// <param name="request">Which piece.</param>
+    /// <param name="cancellation">Gives up while the call waits for its turn.</param>
+    public Task<VerifyPart> VerifyAsync(VerifyRequest request, CancellationToken cancellation = default)
+    {
+        var key = new ObjectKey(request.Pool, request.Object);
+        return _reads.RunAsync(
+            $"verifying object {key}", connection => JournalAudit.Step(_database, connection, key, (long)Math.Min(request.After, long.MaxValue), request.MaxBytes), cancellation);
+    }
+
+    /// <summary>Reads what somebody else than an object wrote, in order, without judging it.</summary>
+    /// <param name="persistenceId">Whose.</param>
+    /// <param name="fromExclusive">The event after which to begin; 0 for the beginning.</param>
+    /// <param name="maxRows">The most events; fewer than that means there are no more.</param>
+    /// <param name="cancellation">Gives up while the call waits for its turn.</param>
+    public Task<IReadOnlyList<ForeignRow>> ReadForeignAsync(string persistenceId, long fromExclusive, int maxRows, CancellationToken cancellation = default) => _reads.RunAsync(
+        $"reading events of {persistenceId}", connection => JournalListing.Foreign(connection, persistenceId, fromExclusive, maxRows), cancellation);
+
     /// <summary>Pages in a pool: what the newest event of every object tells. Objects written meanwhile may count as before or after.</summary>
     /// <param name="pool">The pool.</param>
     /// <param name="cancellation">Gives up between steps.</param>

@@ -9,3 +9,9 @@ public readonly record struct JournalRow(long SequenceNr, ReadOnlyMemory<byte> P
 /// <param name="Rows">The events.</param>
 /// <param name="IsLast">Whether nothing follows up to the number that was asked for. If not, go on after the last row.</param>
 public sealed record JournalPage(IReadOnlyList<JournalRow> Rows, bool IsLast);
+
+/// <summary>An event that is no object's.</summary>
+/// <param name="SequenceNr">Its number.</param>
+/// <param name="Manifest">The manifest it was written with.</param>
+/// <param name="Payload">Its bytes.</param>
+public readonly record struct ForeignRow(long SequenceNr, string Manifest, byte[] Payload);

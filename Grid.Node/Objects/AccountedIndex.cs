@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Grid.Node.Memory;
 using Grid.Node.Pools;
+using Grid.Protocol;
 
 namespace Grid.Node.Objects;
 
@@ -99,6 +100,23 @@ internal sealed class AccountedIndex(PageStore store, PoolEntry pool)
         if (stale is null) return 0;
         foreach (var index in stale) RemoveEntry(index);
         return stale.Count;
+    }
+
+    /// <summary>The smallest page numbers from one on, in order. Pages that were evicted for good are none.</summary>
+    /// <param name="from">The first page number asked for.</param>
+    /// <param name="most">The most page numbers.</param>
+    public PageListPart List(uint from, int most)
+    {
+        var vanish = pool.Options.Kind == PoolKind.Ephemeral;
+        var smallest = new Smallest<uint>(most);
+        for (var i = 0; i < _index.Capacity; i++)
+        {
+            ref var entry = ref _index.SlotAt(i);
+            if (!Unsafe.IsNullRef(ref entry) && entry.Index >= from && (!vanish || store.IsAlive(entry.Page))) smallest.Add(entry.Index);
+        }
+
+        var indexes = smallest.Take(out var isAll).ToArray();
+        return new PageListPart(indexes, isAll ? 0 : indexes[^1] + 1, isAll);
     }
 
     private void Account()

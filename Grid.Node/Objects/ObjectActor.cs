@@ -64,6 +64,25 @@ internal abstract class ObjectActor : ActorBase
         return true;
     }
 
+    /// <summary>Whether an earlier write's outcome is not known yet, so that nobody can say what the index should be.</summary>
+    protected virtual bool IsInDoubt => false;
+
+    /// <summary>Answers which pages the object holds at this instant: those that were acknowledged, none that a crash could take back.</summary>
+    private void ListPages(ObjectRequest request)
+    {
+        if (IsInDoubt)
+        {
+            request.Fail(Status.NotServing, "an earlier write's outcome is not known yet: the journal is being asked");
+            return;
+        }
+
+        var output = new System.Buffers.ArrayBufferWriter<byte>();
+        var writer = new BodyWriter(output);
+        Index.List(request.Index, request.Most).Write(ref writer);
+        request.Body = output.WrittenSpan.ToArray();
+        request.Answer(Status.Ok, Changes.Version);
+    }
+
     /// <summary>Handles a message that is neither a request nor one of the common ones.</summary>
     protected abstract bool ReceiveOther(object message);
 
@@ -83,7 +102,8 @@ internal abstract class ObjectActor : ActorBase
             }
 
             _entry!.LastUsedMs = Environment.TickCount64;
-            Serve(request);
+            if (request.Opcode == Opcode.ListPages) ListPages(request);
+            else Serve(request);
             _entry.Pages = Index.Count;
             return true;
         }

@@ -57,6 +57,9 @@ internal sealed class ObjectRequest(IRequestSink sink)
     /// <summary>Entries of a batch.</summary>
     public int Count { get; set; }
 
+    /// <summary>List of pages: the most page numbers to tell, from <see cref="Index"/> on.</summary>
+    public int Most { get; set; }
+
     /// <summary>The entries of a batch; only the first <see cref="Count"/> mean anything.</summary>
     public BatchEntry[] Entries => _entries ??= new BatchEntry[ProtocolLimits.MaxBatchPages];
 
@@ -103,7 +106,7 @@ internal sealed class ObjectRequest(IRequestSink sink)
     /// <summary>The page an entry addresses.</summary>
     public uint EntryIndex(int i) => Opcode is Opcode.WriteBatch or Opcode.GetBatch ? Entries[i].Index : Index;
 
-    /// <summary>The body of a control operation's answer.</summary>
+    /// <summary>The body of a control operation's answer; of a list of pages, what follows the version.</summary>
     public byte[]? Body { get; set; }
 
     /// <summary>False once it was claimed while queued: an old mailbox may still hold it, so it must not return to the pool.</summary>
@@ -155,7 +158,7 @@ internal sealed class ObjectRequest(IRequestSink sink)
 
     /// <summary>Gateway: claims it from an actor that took it and died.</summary>
     public bool TryClaimTaken(string text) =>
-        TryClaim(Taken, Opcode is Opcode.Get or Opcode.GetBatch && !Takes ? Status.NotServing : Status.FailedUnknown, text);
+        TryClaim(Taken, Opcode == Opcode.ListPages || (Opcode is Opcode.Get or Opcode.GetBatch && !Takes) ? Status.NotServing : Status.FailedUnknown, text);
 
     /// <summary>Actor: answers with a result.</summary>
     public void Answer(Status status, ObjectVersion version, RefusalReason detail = RefusalReason.None)

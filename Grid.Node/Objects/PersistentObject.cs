@@ -52,6 +52,8 @@ internal sealed class PersistentObject : ObjectActor
     protected override bool IsIdle =>
         !_isCommitting && !_isReading && _open.IsEmpty && _backlog.Count == 0 && !_quota.IsWaiting && !_loader.IsBusy;
 
+    protected override bool IsInDoubt => _doubt is not null;
+
     protected override void PreStart() => ReadOn();
 
     protected override void Serve(ObjectRequest request)

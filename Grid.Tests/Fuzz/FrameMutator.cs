@@ -33,7 +33,7 @@ internal sealed class FrameMutator
     {
         var correlation = (ulong)_random.NextInt64();
         if (_random.Next(12) == 0) return NextControl(correlation);
-        var opcode = (Opcode)_random.Next((int)Opcode.Put, (int)Opcode.GetBatch + 1);
+        var opcode = (Opcode)_random.Next((int)Opcode.Put, (int)Opcode.ListPages + 1);
         var flags = _random.Next(4) == 0 ? (RequestFlags)_random.Next((int)RequestFlags.All + 1) : RequestFlags.None;
         var isBatch = opcode is Opcode.WriteBatch or Opcode.GetBatch;
         var head = new ObjectRequestHead(
@@ -56,6 +56,8 @@ internal sealed class FrameMutator
             case Opcode.GetBatch:
                 var count = _random.Next(1, 20);
                 return RawConnection.ObjectFrame(opcode, correlation, head with { Count = count }, AnyIndexes(count), flags);
+            case Opcode.ListPages:
+                return RawConnection.ObjectFrame(opcode, correlation, head with { Count = _random.Next(8) == 0 ? _random.Next() : _random.Next(1, 100) }, flags: flags);
             default:
                 return RawConnection.ObjectFrame(opcode, correlation, head, flags: flags);
         }
@@ -117,12 +119,14 @@ internal sealed class FrameMutator
         }
     }
 
-    private byte[] NextControl(ulong correlation) => _random.Next(5) switch
+    private byte[] NextControl(ulong correlation) => _random.Next(7) switch
     {
         0 => RawConnection.Frame((Opcode)_random.Next(41, 64), correlation, AnyBytes(_random.Next(64))),
         1 => RawConnection.Frame(Opcode.Topology, correlation, []),
         2 => RawConnection.Frame(Opcode.Ping, correlation, []),
         3 => RawConnection.Frame(Opcode.PoolStat, correlation, Text($"no-{_random.Next()}")),
+        4 => RawConnection.Frame(Opcode.ListObjects, correlation, AnyBytes(40)),
+        5 => RawConnection.Frame(Opcode.VerifyObject, correlation, AnyBytes(44)),
         _ => RawConnection.Frame(Opcode.PoolOpen, correlation, Text(new string((char)_random.Next(32, 0x3000), _random.Next(300)))),
     };
 
