@@ -24,9 +24,6 @@ internal sealed class GridNode : INodeStatusSource
     /// <summary>What the runtime, its heap and the buffers of connections take of the memory limit before the first page.</summary>
     private const long RuntimeBytes = 64L << 20;
 
-    /// <summary>Heads of events that a recovering object reads at once.</summary>
-    private const int RecoveryRowsPerRead = 256;
-
     private readonly GridSettings _settings;
     private readonly ILoggerFactory _loggers;
     private readonly TaskCompletionSource<int> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -84,7 +81,8 @@ internal sealed class GridNode : INodeStatusSource
             Pools = _pools,
             Journal = _journal,
             Health = _health,
-            Limits = new ObjectLimits(_settings.Journal.EventTargetBytes, WriterBackoff, RecoveryRowsPerRead),
+            CleaningTurns = new CleaningTurns(_settings.Journal.CleanAtOnce),
+            Limits = new ObjectLimits(_settings.Journal.EventTargetBytes, WriterBackoff, UpkeepLimits()),
             DataAddress = publicAddress,
         };
         var pools = PoolsSetup.Start(_system, PoolsSettings(), _pools);
@@ -96,6 +94,13 @@ internal sealed class GridNode : INodeStatusSource
     {
         CountPages = _journal.CountPagesAsync,
         DeletePool = (pool, cancellation) => _journal.DeletePrefixAsync(JournalIds.PoolPrefix(pool), cancellation),
+    };
+
+    private UpkeepLimits UpkeepLimits() => new()
+    {
+        CheckpointEvents = _settings.Journal.CheckpointEvents,
+        CleanMinDeadBytes = _settings.Journal.CleanMinDeadBytes,
+        CleanDeadPercent = _settings.Journal.CleanDeadPercent,
     };
 
     private void StartServing(ActorSystem system, ObjectServices objects, IPools pools, string publicAddress)

@@ -127,6 +127,18 @@ public sealed record JournalSettings
         EventTargetBytes = EventTargetBytes,
         WriteTimeout = WriteTimeout,
     };
+
+    /// <summary>Events to replay before an object's index is written as a checkpoint.</summary>
+    public required int CheckpointEvents { get; init; }
+
+    /// <summary>The share of an object's journal that must be dead before it is cleaned, in percent.</summary>
+    public required int CleanDeadPercent { get; init; }
+
+    /// <summary>The least dead bytes for which an object's journal is cleaned.</summary>
+    public required long CleanMinDeadBytes { get; init; }
+
+    /// <summary>Objects that clean their journals at the same time.</summary>
+    public required int CleanAtOnce { get; init; }
 }
 
 /// <summary>Object actors.</summary>

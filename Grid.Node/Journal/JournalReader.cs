@@ -52,15 +52,26 @@ public sealed class JournalReader : IDisposable
     /// <param name="fromExclusive">The event after which to begin; 0 for the beginning.</param>
     /// <param name="toInclusive">The last event, which must be there; <see cref="long.MaxValue"/> for as far as there are any.</param>
     /// <param name="maxRows">The most events.</param>
+    /// <param name="maxBytes">No further event once so many bytes are read.</param>
     /// <param name="cancellation">Gives up while the call waits for its turn.</param>
-    public Task<JournalPage> ReadHeadsAsync(string persistenceId, long fromExclusive, long toInclusive, int maxRows, CancellationToken cancellation = default)
+    public Task<JournalPage> ReadHeadsAsync(
+        string persistenceId, long fromExclusive, long toInclusive, int maxRows, int maxBytes = int.MaxValue, CancellationToken cancellation = default)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(maxRows, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(maxBytes, 1);
         return _reads.RunAsync(
             $"reading heads of events of {persistenceId}",
-            connection => JournalQueries.ReadHeads(_database, connection, persistenceId, fromExclusive, toInclusive, maxRows),
+            connection => JournalQueries.ReadHeads(_database, connection, persistenceId, fromExclusive, toInclusive, maxRows, maxBytes),
             cancellation);
     }
+
+    /// <summary>Both ends of an object's journal: enough to know where to begin a recovery. Null where it has no events.</summary>
+    /// <param name="key">The object.</param>
+    /// <param name="cancellation">Gives up while the call waits for its turn.</param>
+    public Task<JournalEnds?> ReadEndsAsync(ObjectKey key, CancellationToken cancellation = default) => _reads.RunAsync(
+        $"reading the ends of the journal of object {key}",
+        connection => JournalQueries.ReadEnds(_database, connection, key),
+        cancellation);
 
     /// <summary>Reads one event. Missing is damage.</summary>
     /// <param name="persistenceId">Whose.</param>

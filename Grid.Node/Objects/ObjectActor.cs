@@ -89,6 +89,9 @@ internal abstract class ObjectActor : ActorBase
     /// <summary>Whether nothing is under way that needs this actor.</summary>
     protected abstract bool IsIdle { get; }
 
+    /// <summary>Whether the object may leave memory by itself: it is idle, and nothing is half done that would have to be begun anew.</summary>
+    protected virtual bool MayPassivate => IsIdle;
+
     protected override bool Receive(object message)
     {
         try
@@ -158,7 +161,7 @@ internal abstract class ObjectActor : ActorBase
                 Index.DropStale(Changes);
                 _entry!.Pages = Index.Count;
                 // Only what is idle leaves, and only this actor can tell.
-                if (sweep.PassivateIfIdle && IsIdle) Context.Parent.Tell(new Passivate(StopObject.Instance));
+                if (sweep.PassivateIfIdle && MayPassivate) Context.Parent.Tell(new Passivate(StopObject.Instance));
                 return true;
             default:
                 return ReceiveOther(message);

@@ -128,6 +128,21 @@ internal sealed class ObjectRequest(IRequestSink sink)
         }
     }
 
+    /// <summary>Whether an entry stores a page: it is a put, and not refused.</summary>
+    public bool Stores(int i) => Refusal == RefusalReason.None && (Opcode == Opcode.Put || (Opcode == Opcode.WriteBatch && !Entries[i].IsFlush));
+
+    /// <summary>The page that an entry puts.</summary>
+    public PageRef PutPage(int i) => Opcode == Opcode.Put ? Page : Pages[i];
+
+    /// <summary>The page that an entry put is the object's now.</summary>
+    public PageRef GiveUpPage(int i)
+    {
+        var page = PutPage(i);
+        if (Opcode == Opcode.Put) Page = default;
+        else Pages[i] = default;
+        return page;
+    }
+
     /// <summary>Whether it waits in a mailbox.</summary>
     public bool IsQueued => Volatile.Read(ref _state) == Queued;
 
