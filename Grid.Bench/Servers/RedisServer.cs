@@ -26,7 +26,7 @@ internal sealed class RedisServer : IAsyncDisposable
         var directory = TemporaryDirectory.Make(parent, "grid-bench-redis-");
         var port = ChildProcess.FreePort();
         var process = ChildProcess.Start("redis-server", program,
-            ["--port", $"{port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", isDurable ? "yes" : "no", "--appendfsync", "always", "--dir", directory.FullName, "--daemonize", "no", "--loglevel", "warning"]);
+            ["--port", $"{port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", isDurable ? "yes" : "no", "--appendfsync", "always", "--auto-aof-rewrite-percentage", "0", "--dir", directory.FullName, "--daemonize", "no", "--loglevel", "warning"]);
         var server = new RedisServer(process, directory, port);
         try
         {
