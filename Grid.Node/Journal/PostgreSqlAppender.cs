@@ -1,3 +1,4 @@
+using System.Data;
 using Npgsql;
 using NpgsqlTypes;
 
@@ -13,19 +14,34 @@ internal sealed class PostgreSqlAppender(NpgsqlConnection connection) : JournalA
 
     public override void Append(IReadOnlyList<JournalWrite> writes)
     {
+        if (connection.State != ConnectionState.Open) connection.Open();
         try
         {
             Send(writes);
         }
         catch (PostgresException taken) when (taken.SqlState == PostgresErrorCodes.UniqueViolation)
         {
-            // The server took nothing of it back but everything: one of them alone is to blame.
+            // Nothing of the transaction is left. One of them is to blame: each has one of its own now, and its own outcome.
             if (writes.Count == 1) writes[0].Failure = taken;
-            else foreach (var write in writes) Append([write]);
+            else foreach (var write in writes) SendAlone(write);
         }
     }
 
     public override void Dispose() => connection.Dispose();
+
+    private void SendAlone(JournalWrite write)
+    {
+        try
+        {
+            // What broke the connection under one of them is not the failure of those after it, nor of those committed before.
+            if (connection.State != ConnectionState.Open) connection.Open();
+            Send([write]);
+        }
+        catch (Exception failure)
+        {
+            write.Failure = failure;
+        }
+    }
 
     private void Send(IReadOnlyList<JournalWrite> writes)
     {
