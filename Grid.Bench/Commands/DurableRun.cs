@@ -38,7 +38,8 @@ internal static class DurableRun
         var grids = new List<(CaseResult Result, PageTarget Target)>();
         var pool = new PoolOptions
         {
-            Kind = PoolKind.Persistent, PageSizeBytes = Payload.PageBytes,
+            Kind = PoolKind.Persistent,
+            PageSizeBytes = Payload.PageBytes,
             Compression = bench.Pages == PageKind.Memory ? PageCompression.Lz4 : PageCompression.None,
         };
         foreach (var store in options.Stores)
