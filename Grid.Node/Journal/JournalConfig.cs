@@ -20,7 +20,7 @@ public static class JournalConfig
     private static readonly (string Path, string Value, string Why)[] Demands =
     [
         ("akka.persistence.journal.plugin", Plugin, "events would go elsewhere than the node's own reads look for them"),
-        (Plugin + ".class", "Akka.Persistence.Sql.Journal.SqlWriteJournal, Akka.Persistence.Sql", "events would go elsewhere than the node's own reads look for them"),
+        (Plugin + ".class", "Grid.Node.Journal.GroupCommitJournal, Grid.Node", "events of many objects would not share commits, and what a failed write left would not be told rightly"),
         (Plugin + ".replay-filter.mode", "off", "any other mode drops acknowledged events when an object returns to a node that wrote it before"),
         (Plugin + ".auto-initialize", "off", "the tables and their unique key come from the node's own script and are checked at start"),
         (Plugin + ".table-mapping", "default", "the node's own reads know the default tables"),
@@ -51,17 +51,9 @@ public static class JournalConfig
             .WithFallback(SqlPersistence.DefaultConfiguration);
     }
 
-    /// <summary>
-    /// What the journal adds to the actor system's setup: how its connections are opened. SQLite's work moves to a thread of its own there, so that events of
-    /// other objects gather into the next transaction meanwhile (its driver blocks the journal's stream otherwise: one transaction an event).
-    /// </summary>
+    /// <summary>What the journal adds to the actor system's setup: what its plugin must know.</summary>
     /// <param name="options">The journal.</param>
-    public static Setup Setup(JournalOptions options)
-    {
-        var setup = new MultiDataOptionsSetup();
-        if (options.Provider == JournalProvider.Sqlite) setup.AddDataOptions(Plugin, SqliteConnections.Options(JournalDatabase.For(options)));
-        return setup;
-    }
+    public static Setup Setup(JournalOptions options) => new GroupCommitSetup(options);
 
     /// <summary>Refuses a configuration under which acknowledged events could be lost.</summary>
     /// <param name="config">The whole configuration of the actor system, defaults included.</param>

@@ -29,3 +29,8 @@ public sealed class JournalUnavailableException(string message, Exception? inner
 /// <param name="message">What is wrong and what to do.</param>
 /// <param name="inner">What was caught; null where nothing was.</param>
 public sealed class JournalSetupException(string message, Exception? inner = null) : Exception(message, inner);
+
+/// <summary>A write to the journal was given up before anything of it left this process.</summary>
+/// <param name="message">Why.</param>
+/// <param name="inner">What was caught; null where nothing was.</param>
+public sealed class WriteNotSentException(string message, Exception? inner = null) : Exception(message, inner);

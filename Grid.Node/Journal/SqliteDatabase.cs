@@ -100,6 +100,10 @@ internal sealed class SqliteDatabase : JournalDatabase
         command.ExecuteNonQuery();
     }
 
+    public override int WriteConnections => 1;
+
+    public override JournalAppender OpenAppender() => new SqliteAppender(Open(ConnectionString));
+
     public override DbTransaction BeginRead(DbConnection connection) => ((SqliteConnection)connection).BeginTransaction(IsolationLevel.Serializable, deferred: true);
 
     // A function of a column reads all of it, up to a megabyte from disk.
