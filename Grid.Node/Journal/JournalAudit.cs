@@ -22,6 +22,8 @@ internal static class JournalAudit
 
     private const int HeadsAtOnce = 256;
 
+    private const int BytesAtOnce = 1 << 20;
+
     /// <summary>Looks at the events after one, as many as fit the bytes.</summary>
     public static VerifyPart Step(JournalDatabase database, DbConnection connection, ObjectKey key, long after, int maxBytes)
     {
@@ -74,7 +76,7 @@ internal static class JournalAudit
         {
             for (var heads = 0; heads < MaxLaterHeads && superseded.Count < open.Count;)
             {
-                var page = JournalQueries.ReadHeads(database, connection, JournalIds.ForObject(key), after, long.MaxValue, HeadsAtOnce);
+                var page = JournalQueries.ReadHeads(database, connection, JournalIds.ForObject(key), after, long.MaxValue, HeadsAtOnce, BytesAtOnce);
                 foreach (var row in page.Rows)
                 {
                     after = row.SequenceNr;
@@ -126,7 +128,7 @@ internal static class JournalAudit
             var payload = reader.GetFieldValue<byte[]>(3);
             Events++;
             Bytes += (ulong)payload.Length;
-            if (serializer != JournalEventSerializer.Id || manifest != JournalEventSerializer.ManifestW1)
+            if (serializer != JournalEventSerializer.Id || manifest is not (JournalEventSerializer.ManifestW1 or JournalEventSerializer.ManifestW2))
                 Add(sequenceNr, null, $"the event is not one of the Grid's (serializer {serializer}, manifest '{manifest}')");
             else LookInto(sequenceNr, payload);
         }

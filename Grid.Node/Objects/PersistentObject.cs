@@ -51,7 +51,7 @@ internal sealed class PersistentObject : ObjectActor
 
     private bool IsCommitting => _sent is not null;
 
-    protected override bool IsInDoubt => _doubt is not null;
+    protected override bool IsInDoubt => _pending.HasDoubt;
 
     protected override bool IsIdle =>
         !IsCommitting && !_isReading && _pending.Open.IsEmpty && _backlog.Count == 0 && !_quota.IsWaiting && !_loader.IsBusy;
