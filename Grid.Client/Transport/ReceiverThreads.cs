@@ -20,7 +20,8 @@ internal sealed class ReceiverThreads(Func<long, bool> lead)
     private long _seenLends;
     private int _leaderId;
     private int _rescues;
-    private bool _isSomebodyIdle;
+    private int _idle;
+    private int _calls;
     private bool _isOver;
 
     /// <summary>Whether a leader may run callers' code itself.</summary>
@@ -72,9 +73,9 @@ internal sealed class ReceiverThreads(Func<long, bool> lead)
         lock (_gate)
         {
             if (_isOver) return true;
-            if (_isSomebodyIdle)
+            if (_idle > _calls)
             {
-                _isSomebodyIdle = false;
+                _calls++;
                 Monitor.Pulse(_gate);
                 return true;
             }
@@ -95,16 +96,17 @@ internal sealed class ReceiverThreads(Func<long, bool> lead)
     {
         lock (_gate)
         {
-            if (_isOver || _isSomebodyIdle) return false;
-            _isSomebodyIdle = true;
-            while (_isSomebodyIdle && !_isOver)
+            // One that waits is enough. A call belongs to whoever takes it: one that was called and has not woken yet does not count as waiting.
+            if (_isOver || _idle > _calls) return false;
+            _idle++;
+            while (_calls == 0 && !_isOver && (Monitor.Wait(_gate, IdleBeforeEnd) || _calls > 0))
             {
-                if (Monitor.Wait(_gate, IdleBeforeEnd) || !_isSomebodyIdle) continue;
-                _isSomebodyIdle = false;
-                return false;
             }
 
-            return !_isOver;
+            _idle--;
+            if (_isOver || _calls == 0) return false;
+            _calls--;
+            return true;
         }
     }
 }

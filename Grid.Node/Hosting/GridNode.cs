@@ -197,10 +197,9 @@ internal sealed class GridNode : INodeStatusSource
     {
         var up = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         cluster.RegisterOnMemberUp(() => up.TrySetResult());
-        if (_settings.Cluster.SeedNodes.Count == 0)
-            await cluster.JoinAsync(cluster.SelfAddress, cancellation);
-        else
-            await cluster.JoinSeedNodesAsync(_settings.Cluster.SeedNodes.Select(seed => Address.Parse($"akka.tcp://{_settings.Cluster.Name}@{seed}")), cancellation);
+        // Not the awaitable kind: that gives up after akka.cluster.seed-node-timeout, which a busy machine may take; this goes on trying.
+        if (_settings.Cluster.SeedNodes.Count == 0) cluster.Join(cluster.SelfAddress);
+        else cluster.JoinSeedNodes(_settings.Cluster.SeedNodes.Select(seed => Address.Parse($"akka.tcp://{_settings.Cluster.Name}@{seed}")));
         await up.Task.WaitAsync(cancellation);
     }
 

@@ -95,12 +95,14 @@ internal sealed class KillWorker(GridClient client, IReadOnlyList<KillObject> ob
             var buffer = new byte[chosen.Length * pool.PageSizeBytes];
             var result = await pool.GetBatchAsync(target.Id, Array.ConvertAll(chosen, at => KillObject.Indexes[at]), buffer, mode);
             var numbers = chosen.Select((_, i) => result.Hits[i] ? NumberOf(buffer.AsSpan(i * pool.PageSizeBytes, pool.PageSizeBytes)) : 0).ToArray();
-            return ($"{mode} {string.Join(' ', chosen)}: {string.Join(' ', numbers)}", state =>
+            bool Agrees(Span<ulong> state)
             {
                 for (var i = 0; i < chosen.Length; i++)
                     if (state[chosen[i]] != numbers[i]) return false;
                 return mode == GetMode.Keep || EmptyMany(state, chosen);
-            });
+            }
+
+            return ($"{mode} {string.Join(' ', chosen)}: {string.Join(' ', numbers)}", Agrees);
         });
     }
 
@@ -128,12 +130,14 @@ internal sealed class KillWorker(GridClient client, IReadOnlyList<KillObject> ob
             var stored = result.Outcome == BatchOutcome.Applied;
             if (stored) Interlocked.Add(ref counts.AcknowledgedPuts, numbers.Count(number => number != 0));
             else Interlocked.Increment(ref counts.Refused);
-            return ($"{text}: {result.Outcome}", state =>
+            bool Agrees(Span<ulong> state)
             {
                 for (var i = 0; i < chosen.Length; i++)
                     if (stored && (state[chosen[i]] != 0) != result.Existed[i]) return false;
                 return stored ? Apply(state) : target.HasQuota && result.Outcome == BatchOutcome.Refused && EmptyMany(state, chosen);
-            });
+            }
+
+            return ($"{text}: {result.Outcome}", Agrees);
         });
     }
 
