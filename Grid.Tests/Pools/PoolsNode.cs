@@ -73,7 +73,9 @@ internal sealed class PoolsNode : IAsyncDisposable
         var cluster = Cluster.Get(system);
         var up = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         cluster.RegisterOnMemberUp(up.SetResult);
+#pragma warning disable VSTHRD103 // It does not block; the awaitable kind gives up after five seconds.
         cluster.Join(seed is null ? cluster.SelfAddress : seed.Address);
+#pragma warning restore VSTHRD103
         await up.Task.WaitAsync(Patience);
         return new PoolsNode(system, PoolsSetup.Start(system, settings ?? Settings, new PoolView()));
     }
