@@ -33,8 +33,8 @@ internal static class PoolListings
     {
         if (list.Most is < 1 or > ProtocolLimits.MaxListedObjects)
             request.Fail(Status.BadArgument, $"a piece of a list has 1 to {ProtocolLimits.MaxListedObjects} objects, not {list.Most}");
-        else if (pool.Options.Kind == PoolKind.Persistent) _ = AnswerAsync(request, async () => Body(await objects.Journal.ListObjectsAsync(list).ConfigureAwait(false)));
-        else Answer(request, Body(Held(list, objects.Registry)));
+        else if (pool.Options.Kind == PoolKind.Persistent) _ = AnswerAsync(request, async () => (await objects.Journal.ListObjectsAsync(list).ConfigureAwait(false)).Write);
+        else request.AnswerBody(Status.Ok, default, Held(list, objects.Registry).Write);
     }
 
     private static void Verify(VerifyRequest verify, PoolEntry pool, ObjectRequest request, ObjectServices objects)
@@ -42,7 +42,7 @@ internal static class PoolListings
         if (pool.Options.Kind != PoolKind.Persistent) request.Fail(Status.BadArgument, $"pool '{pool.Info.Name}' is ephemeral: it has no journal");
         else if (verify.MaxBytes is < 1 or > ProtocolLimits.MaxVerifyBytes)
             request.Fail(Status.BadArgument, $"a verification reads 1 to {ProtocolLimits.MaxVerifyBytes} bytes at a time, not {verify.MaxBytes}");
-        else _ = AnswerAsync(request, async () => Body(await objects.Journal.VerifyAsync(verify).ConfigureAwait(false)));
+        else _ = AnswerAsync(request, async () => (await objects.Journal.VerifyAsync(verify).ConfigureAwait(false)).Write);
     }
 
     /// <summary>The objects of an ephemeral pool that live on this node.</summary>
@@ -63,11 +63,11 @@ internal static class PoolListings
         return new ObjectListPart(objects, next, isAll || next == default);
     }
 
-    private static async Task AnswerAsync(ObjectRequest request, Func<Task<byte[]>> body)
+    private static async Task AnswerAsync(ObjectRequest request, Func<Task<WriteBody>> body)
     {
         try
         {
-            Answer(request, await body().ConfigureAwait(false));
+            request.AnswerBody(Status.Ok, default, await body().ConfigureAwait(false));
         }
         catch (JournalCorruptException corrupt)
         {
@@ -78,27 +78,5 @@ internal static class PoolListings
             // Nothing was to be changed, so nothing is in doubt.
             request.Fail(Status.FailedNotApplied, failure.Message);
         }
-    }
-
-    private static void Answer(ObjectRequest request, byte[] body)
-    {
-        request.Body = body;
-        request.Answer(Status.Ok, default);
-    }
-
-    private static byte[] Body(ObjectListPart part)
-    {
-        var output = new ArrayBufferWriter<byte>();
-        var writer = new BodyWriter(output);
-        part.Write(ref writer);
-        return output.WrittenSpan.ToArray();
-    }
-
-    private static byte[] Body(VerifyPart part)
-    {
-        var output = new ArrayBufferWriter<byte>();
-        var writer = new BodyWriter(output);
-        part.Write(ref writer);
-        return output.WrittenSpan.ToArray();
     }
 }

@@ -21,7 +21,7 @@ internal sealed class GridNode : INodeStatusSource
     /// <summary>How long an object's failed writer rests before the next one starts.</summary>
     private static readonly TimeSpan WriterBackoff = TimeSpan.FromSeconds(1);
 
-    /// <summary>What the runtime, its heap and the buffers of connections take of the memory limit before the first page.</summary>
+    /// <summary>What the runtime and its heap take of the memory limit before the first page and the first connection.</summary>
     private const long RuntimeBytes = 64L << 20;
 
     private readonly GridSettings _settings;

@@ -23,9 +23,13 @@ internal static class VerifyMode
         try
         {
             // A node that runs may delete what is being read; the lock tells of one on this machine.
-            if (settings.Journal.Provider == JournalProvider.Sqlite && settings.Journal.Path.StartsWith(settings.Node.DataDirectory + Path.DirectorySeparatorChar, StringComparison.Ordinal))
-                DataDirectory.DemandUnused(settings.Node.DataDirectory);
-            if (settings.Journal.Provider == JournalProvider.Sqlite && !File.Exists(settings.Journal.Path)) throw NotThere(settings.Journal.Path);
+            if (settings.Journal.Provider == JournalProvider.Sqlite)
+            {
+                if (settings.Journal.Path.StartsWith(settings.Node.DataDirectory + Path.DirectorySeparatorChar, StringComparison.Ordinal))
+                    DataDirectory.DemandUnused(settings.Node.DataDirectory);
+                if (!File.Exists(settings.Journal.Path)) throw NotThere(settings.Journal.Path);
+            }
+
             using var journal = new JournalReader(settings.Journal.ToOptions());
             var directory = await PoolJournal.ReadAsync(journal, cancellation);
             if (!directory.Names.TryGetValue((tenant, name), out var id))

@@ -128,7 +128,7 @@ internal static class JournalAudit
             var payload = reader.GetFieldValue<byte[]>(3);
             Events++;
             Bytes += (ulong)payload.Length;
-            if (serializer != JournalEventSerializer.Id || manifest is not (JournalEventSerializer.ManifestW1 or JournalEventSerializer.ManifestW2))
+            if (serializer != JournalEventSerializer.Id || !JournalEventSerializer.Reads(manifest))
                 Add(sequenceNr, null, $"the event is not one of the Grid's (serializer {serializer}, manifest '{manifest}')");
             else LookInto(sequenceNr, payload);
         }

@@ -76,11 +76,7 @@ internal abstract class ObjectActor : ActorBase
             return;
         }
 
-        var output = new System.Buffers.ArrayBufferWriter<byte>();
-        var writer = new BodyWriter(output);
-        Index.List(request.Index, request.Most).Write(ref writer);
-        request.Body = output.WrittenSpan.ToArray();
-        request.Answer(Status.Ok, Changes.Version);
+        request.AnswerBody(Status.Ok, Changes.Version, Index.List(request.Index, request.Most).Write);
     }
 
     /// <summary>Handles a message that is neither a request nor one of the common ones.</summary>

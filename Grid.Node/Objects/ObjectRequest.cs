@@ -1,3 +1,4 @@
+using System.Buffers;
 using Akka.Actor;
 using Grid.Node.Memory;
 using Grid.Node.Pools;
@@ -12,6 +13,9 @@ internal interface IRequestSink
     /// <summary>The request is answered; the sink owns it again.</summary>
     void Complete(ObjectRequest request);
 }
+
+/// <summary>Writes the body of an answer.</summary>
+internal delegate void WriteBody(ref BodyWriter writer);
 
 /// <summary>
 /// One operation on one object on its way gateway → actor → gateway. Pooled per connection.
@@ -174,6 +178,16 @@ internal sealed class ObjectRequest(IRequestSink sink)
     /// <summary>Gateway: claims it from an actor that took it and died.</summary>
     public bool TryClaimTaken(string text) =>
         TryClaim(Taken, Opcode == Opcode.ListPages || (Opcode is Opcode.Get or Opcode.GetBatch && !Takes) ? Status.NotServing : Status.FailedUnknown, text);
+
+    /// <summary>Answers with a body, which is made here.</summary>
+    public void AnswerBody(Status status, ObjectVersion version, WriteBody write)
+    {
+        var output = new ArrayBufferWriter<byte>();
+        var writer = new BodyWriter(output);
+        write(ref writer);
+        Body = output.WrittenSpan.ToArray();
+        Answer(status, version);
+    }
 
     /// <summary>Actor: answers with a result.</summary>
     public void Answer(Status status, ObjectVersion version, RefusalReason detail = RefusalReason.None)
