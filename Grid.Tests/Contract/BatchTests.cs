@@ -176,6 +176,29 @@ public sealed class BatchTests(SharedNode shared, ITestOutputHelper output) : Sh
     }
 
     [Theory, MemberData(nameof(Kinds.All), MemberType = typeof(Kinds))]
+    public async Task Of_batches_that_race_on_one_version_at_most_one_is_applied(PoolKind kind, PoolSharing sharing)
+    {
+        const int Racers = 8;
+        var pool = await NewPoolAsync(kind, sharing);
+        var id = Names.Object();
+        var applied = 0;
+        for (var round = 0ul; round < 30; round++)
+        {
+            var version = (await pool.ReadAsync(id, 1)).Version;
+            var racers = Enumerable.Range(0, Racers).Select(racer =>
+                pool.WriteBatchAsync(id, new WriteBatch().Put(1, PageBytes.Random((round * Racers) + (ulong)racer)), version).AsTask()).ToArray();
+            var outcomes = (await Task.WhenAll(racers)).Select(result => result.Outcome).ToArray();
+            var winner = Array.IndexOf(outcomes, BatchOutcome.Applied);
+            Assert.True(outcomes.Count(outcome => outcome == BatchOutcome.Applied) <= 1, $"round {round}: {string.Join(' ', outcomes)}");
+            if (winner < 0) continue;
+            await pool.AssertHoldsAsync(id, 1, PageBytes.Random((round * Racers) + (ulong)winner));
+            applied++;
+        }
+
+        Assert.Equal(30, applied);
+    }
+
+    [Theory, MemberData(nameof(Kinds.All), MemberType = typeof(Kinds))]
     public async Task Batches_are_atomic_readers_see_all_of_one_or_nothing(PoolKind kind, PoolSharing sharing)
     {
         const int Pages = 16;

@@ -100,7 +100,13 @@ public sealed class NodeProcess : IAsyncDisposable
         return Running.ExitCode;
     }
 
-    public void Pause() => Signals.Send(Pid, Signals.Stop);
+    /// <summary>SIGSTOP; returns once every thread of the process stands still.</summary>
+    public Task PauseAsync()
+    {
+        Signals.Send(Pid, Signals.Stop);
+        return Eventually.TrueAsync(
+            () => Directory.EnumerateDirectories($"/proc/{Pid}/task").All(thread => StateOf(thread) == 'T'), "the node stands still", TimeSpan.FromSeconds(20));
+    }
 
     public void Continue() => Signals.Send(Pid, Signals.Continue);
 
@@ -220,6 +226,13 @@ public sealed class NodeProcess : IAsyncDisposable
         }
 
         OwnedProcesses.Remove(Running.Id);
+    }
+
+    /// <summary>What follows the name in a thread's stat; the name may hold spaces and parentheses.</summary>
+    private static char StateOf(string thread)
+    {
+        var stat = File.ReadAllText(Path.Combine(thread, "stat"));
+        return stat[stat.LastIndexOf(')') + 2];
     }
 
     private long ReadStatus(string key)

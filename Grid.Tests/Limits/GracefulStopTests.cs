@@ -90,7 +90,7 @@ public sealed class GracefulStopTests(ITestOutputHelper output)
         var pool = await client.CreatePoolAsync("pause", Kinds.Options(PoolKind.Persistent, PoolSharing.Shared));
         var id = Names.Object();
         await pool.StoreAsync(id, 1, PageBytes.Random(1));
-        node.Pause();
+        await node.PauseAsync();
         var waiting = pool.StoreAsync(id, 2, PageBytes.Random(2));
         await Task.Delay(TimeSpan.FromSeconds(3));
         Assert.False(waiting.IsCompleted);

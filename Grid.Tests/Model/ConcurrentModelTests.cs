@@ -73,6 +73,46 @@ public sealed class ConcurrentModelTests(SharedNode shared, ITestOutputHelper ou
         }));
     }
 
+    [Theory, MemberData(nameof(Kinds.All), MemberType = typeof(Kinds))]
+    public async Task Promise_6_a_page_that_is_overwritten_or_taken_while_it_is_read_comes_back_whole(PoolKind kind, PoolSharing sharing)
+    {
+        const int Clients = 4;
+        const int CallersPerClient = 16;
+        const int Handles = 8;
+        var rounds = kind == PoolKind.Persistent ? 12 : 150;
+        var name = Names.Unique("torn");
+        // The largest pages take longest to copy, and there are so few handles that their frames change hands all the time.
+        await Client.CreatePoolAsync(name, Kinds.Options(kind, sharing) with { PageSizeBytes = PoolOptions.MaxPageSizeBytes });
+        var id = Names.Object();
+        var number = 0ul;
+        var hits = 0;
+        await Task.WhenAll(Enumerable.Range(0, Clients).Select(async each =>
+        {
+            await using var client = await Shared.Node.ConnectAsync();
+            var pool = await client.OpenPoolAsync(name);
+            await Task.WhenAll(Enumerable.Range(0, CallersPerClient).Select(async caller =>
+            {
+                var random = new Random(_seed + (each * CallersPerClient) + caller);
+                for (var round = 0; round < rounds; round++)
+                {
+                    var index = (uint)random.Next(Handles);
+                    if (random.Next(2) == 0)
+                    {
+                        await pool.StoreAsync(id, index, PageBytes.Random((Interlocked.Increment(ref number) * Handles) + index, pool.PageSizeBytes));
+                        continue;
+                    }
+
+                    var (hit, page, _) = await pool.ReadAsync(id, index, random.Next(3) == 0 ? GetMode.Take : GetMode.Keep);
+                    if (!hit) continue;
+                    Interlocked.Increment(ref hits);
+                    Assert.Equal(index, PageBytes.NumberOf(page) % Handles);
+                    PoolAssertions.AssertSame(PageBytes.Random(PageBytes.NumberOf(page), pool.PageSizeBytes), page, $"{id}/{index}");
+                }
+            }));
+        }));
+        Assert.True(hits > 0, "no get hit");
+    }
+
     private static async Task CallAsync(Pool pool, ObjectId id, RaceHistory history, Random random, ulong number)
     {
         var start = RaceHistory.Now;
