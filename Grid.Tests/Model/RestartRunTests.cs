@@ -22,7 +22,7 @@ public sealed class RestartRunTests(ITestOutputHelper output)
     {
         var random = new Random(Seeds.Next(output));
         await using var node = await NodeProcess.StartAsync(output: output);
-        var sameplace = NodeSetup.Default.With("grid.gateway.port", node.Ports.Data.ToString(CultureInfo.InvariantCulture));
+        var samePlace = NodeSetup.Default.With("grid.gateway.port", node.Ports.Data.ToString(CultureInfo.InvariantCulture));
         var clients = new List<GridClient>();
         for (var i = 0; i < Clients; i++) clients.Add(await node.ConnectAsync(timeout: "60s"));
         await clients[0].CreatePoolAsync("load", Kinds.Options(PoolKind.Persistent, PoolSharing.Shared));
@@ -37,7 +37,7 @@ public sealed class RestartRunTests(ITestOutputHelper output)
         {
             await CallsAsync(counts, random.Next(50, 800));
             Assert.Equal(0, await node.TerminateAsync());
-            await node.RestartAsync(sameplace);
+            await node.RestartAsync(samePlace);
         }
 
         await CallsAsync(counts, 50);
@@ -52,7 +52,8 @@ public sealed class RestartRunTests(ITestOutputHelper output)
         {
             var history = new ObjectHistory(new ulong[KillObject.Indexes.Length]);
             foreach (var worker in workers) history.AddCaller(worker.CallsOn(target, Stopwatch.GetTimestamp()));
-            Assert.Null(history.Check());
+            var wrong = history.Check();
+            Assert.True(wrong is null, wrong);
         }
     }
 
