@@ -115,6 +115,31 @@ public sealed class DurabilityTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task Promise_6_a_batch_of_gets_after_a_kill_has_every_page_in_its_place()
+    {
+        uint[] indexes = [0, 1, 2, 70_000, uint.MaxValue];
+        await using var node = await NodeProcess.StartAsync(output: output);
+        var id = Names.Object();
+        await using (var client = await node.ConnectAsync())
+        {
+            var pool = await client.CreatePoolAsync("batches", Kinds.Options(PoolKind.Persistent, PoolSharing.Private));
+            // One event holds them all: a single read of the journal serves the whole batch.
+            var batch = new WriteBatch();
+            foreach (var index in indexes) batch.Put(index, PageBytes.Random(index));
+            Assert.Equal(BatchOutcome.Applied, (await pool.WriteBatchAsync(id, batch)).Outcome);
+        }
+
+        await node.Kill9Async();
+        await node.RestartAsync();
+        await using var again = await node.ConnectAsync();
+        var reopened = await again.OpenPoolAsync("batches");
+        var pages = new byte[indexes.Length * reopened.PageSizeBytes];
+        Assert.Equal(indexes.Length, (await reopened.GetBatchAsync(id, indexes, pages, GetMode.Keep)).Hits.Count);
+        for (var i = 0; i < indexes.Length; i++)
+            PoolAssertions.AssertSame(PageBytes.Random(indexes[i]), pages.AsSpan(i * reopened.PageSizeBytes, reopened.PageSizeBytes), $"{id}/{indexes[i]}");
+    }
+
+    [Fact]
     public async Task Destroyed_pools_stay_destroyed_across_a_kill_and_their_ids_are_not_used_again()
     {
         await using var node = await NodeProcess.StartAsync(output: output);
