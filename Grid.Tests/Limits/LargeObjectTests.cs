@@ -53,19 +53,19 @@ public sealed class LargeObjectTests(ITestOutputHelper output)
 
     private static async Task WriteAsync(Pool pool, ulong[] versions, IEnumerable<int> batches)
     {
-        await Parallel.ForEachAsync(batches, new ParallelOptions { MaxDegreeOfParallelism = 4 }, async (number, _) =>
+        await Parallel.ForEachAsync(batches, new ParallelOptions { MaxDegreeOfParallelism = 4 }, async (number, cancellation) =>
         {
             var batch = new WriteBatch();
             for (var i = number * PagesPerBatch; i < (number + 1) * PagesPerBatch; i++) batch.Put(IndexOf(i), PageBytes.Random(Number(i, ++versions[i])));
-            Assert.Equal(BatchOutcome.Applied, (await pool.WriteBatchAsync(Large, batch)).Outcome);
+            Assert.Equal(BatchOutcome.Applied, (await pool.WriteBatchAsync(Large, batch, cancellationToken: cancellation)).Outcome);
         });
     }
 
-    private static Task CheckAsync(Pool pool, ulong[] versions) => Parallel.ForAsync(0, Pages / PagesPerBatch, new ParallelOptions { MaxDegreeOfParallelism = 4 }, async (number, _) =>
+    private static Task CheckAsync(Pool pool, ulong[] versions) => Parallel.ForAsync(0, Pages / PagesPerBatch, new ParallelOptions { MaxDegreeOfParallelism = 4 }, async (number, cancellation) =>
     {
         var pages = new byte[PagesPerBatch * PoolOptions.MinPageSizeBytes];
         var first = number * PagesPerBatch;
-        var result = await pool.GetBatchAsync(Large, Enumerable.Range(first, PagesPerBatch).Select(IndexOf).ToArray(), pages, GetMode.Keep);
+        var result = await pool.GetBatchAsync(Large, Enumerable.Range(first, PagesPerBatch).Select(IndexOf).ToArray(), pages, GetMode.Keep, cancellationToken: cancellation);
         for (var i = 0; i < PagesPerBatch; i++)
         {
             var version = versions[first + i];
