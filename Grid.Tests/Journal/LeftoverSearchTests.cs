@@ -59,7 +59,8 @@ public sealed class LeftoverSearchTests
 
         using (var rented = await bed.Reader.RentEventAsync(JournalIds.ForObject(keys[0]), 2))
         {
-            Assert.True(rented.Bytes.Span.SequenceEqual((await bed.Reader.ReadEventAsync(JournalIds.ForObject(keys[0]), 2)).Span));
+            var read = await bed.Reader.ReadEventAsync(JournalIds.ForObject(keys[0]), 2);
+            Assert.True(rented.Bytes.Span.SequenceEqual(read.Span));
             Assert.True(EventReader.Open(keys[0], 2, rented.Bytes).Page(2).Stored.Span.SequenceEqual(JournalBed.Page(keys[0], 2)));
         }
 
