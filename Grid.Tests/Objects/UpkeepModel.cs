@@ -49,7 +49,12 @@ internal sealed class UpkeepModel
 
     private static readonly UpkeepLimits Smallest = new()
     {
-        CheckpointEvents = 8, CheckpointCostFactor = 1, CleanMinDeadBytes = 512, CleanDeadPercent = 20, ForegroundEvents = 1, ForegroundPause = TimeSpan.Zero,
+        CheckpointEvents = 8,
+        CheckpointCostFactor = 1,
+        CleanMinDeadBytes = 512,
+        CleanDeadPercent = 20,
+        ForegroundEvents = 1,
+        ForegroundPause = TimeSpan.Zero,
     };
 
     private readonly PageStore _store;
