@@ -17,6 +17,8 @@ internal static class BenchCommand
         var root = new RootCommand("Benchmarks of the Grid, side by side with its peers. docs/benchmarks.md explains every case.") { node, json };
         root.Add(Compare(node, json));
         root.Add(Durable(node, json));
+        root.Add(JournalCommands.Recover(node, json));
+        root.Add(JournalCommands.Overwrite(node, json));
         root.Add(Alloc(node, json));
         root.Add(GarnetServer());
         var parse = root.Parse(args);
@@ -94,7 +96,7 @@ internal static class BenchCommand
     }
 
     /// <summary>Errors become one line; whatever ends the run, the processes that it started end too.</summary>
-    private static async Task<int> GuardAsync(CancellationToken cancellation, Func<CancellationToken, Task<int>> run)
+    internal static async Task<int> GuardAsync(CancellationToken cancellation, Func<CancellationToken, Task<int>> run)
     {
         // A closed terminal is no reason to leave servers behind.
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);

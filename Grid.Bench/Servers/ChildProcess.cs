@@ -80,7 +80,7 @@ internal sealed class ChildProcess : IAsyncDisposable
         {
             if (Ended) throw new BenchException($"{_name} ended with code {_process.ExitCode}: {string.Join(" | ", _lines)}");
             if (Stopwatch.GetElapsedTime(start) > limit) throw new BenchException($"{_name} does not serve after {limit.TotalSeconds:0} s: {string.Join(" | ", _lines)}");
-            await Task.Delay(50, cancellation);
+            await Task.Delay(10, cancellation);
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 
 namespace Grid.Bench.Servers;
@@ -6,10 +7,13 @@ namespace Grid.Bench.Servers;
 internal sealed class NodeServer : IAsyncDisposable
 {
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60);
-    private readonly ChildProcess _process;
+    private readonly string _path;
+    private readonly IReadOnlyList<string> _more;
     private readonly DirectoryInfo _directory;
+    private ChildProcess? _process;
+    private int _starts;
 
-    private NodeServer(ChildProcess process, DirectoryInfo directory) => (_process, _directory) = (process, directory);
+    private NodeServer(string path, DirectoryInfo directory, IReadOnlyList<string> more) => (_path, _directory, _more) = (path, directory, more);
 
     /// <summary>Where clients connect.</summary>
     public int DataPort { get; private set; }
@@ -31,21 +35,10 @@ internal sealed class NodeServer : IAsyncDisposable
     {
         path ??= FindNode();
         if (!File.Exists(path)) throw new BenchException($"there is no node at {path}: build it first (dotnet build Grid.Node -c Release)");
-        var directory = TemporaryDirectory.Make(parent, "grid-bench-");
-        var ports = Path.Combine(directory.FullName, "ports.json");
-        string[] settings =
-        [
-            $"grid.node.data-directory={Path.Combine(directory.FullName, "data")}", "grid.gateway.port=0", "grid.admin.port=0", "grid.cluster.port=0",
-            "grid.gateway.echo=on", "grid.memory.limit=1GiB", .. more,
-        ];
-        var process = ChildProcess.Start("the Grid node", ChildProcess.DotNet, [path, .. settings.SelectMany(setting => new[] { "--set", setting }), "--ports-file", ports]);
-        var node = new NodeServer(process, directory);
+        var node = new NodeServer(path, TemporaryDirectory.Make(parent, "grid-bench-"), more);
         try
         {
-            await process.WaitAsync(_ => Task.FromResult(File.Exists(ports)), StartLimit, cancellation);
-            using var json = JsonDocument.Parse(await File.ReadAllBytesAsync(ports, cancellation));
-            node.DataPort = json.RootElement.GetProperty("data").GetInt32();
-            node.AdminPort = json.RootElement.GetProperty("admin").GetInt32();
+            await node.LaunchAsync(cancellation);
             return node;
         }
         catch
@@ -55,11 +48,52 @@ internal sealed class NodeServer : IAsyncDisposable
         }
     }
 
+    /// <summary>SIGKILL: no chance to put anything in order.</summary>
+    public async Task KillAsync()
+    {
+        if (_process is not { } process) return;
+        _process = null;
+        await process.DisposeAsync();
+    }
+
+    /// <summary>Starts it again on its data; returns when it serves.</summary>
+    /// <param name="cancellation">Gives up.</param>
+    public Task RestartAsync(CancellationToken cancellation) =>
+        _process is null ? LaunchAsync(cancellation) : throw new InvalidOperationException("The node runs.");
+
+    /// <summary>The most memory it has had in its RAM since it was started last.</summary>
+    public long PeakRssBytes()
+    {
+        foreach (var line in File.ReadLines($"/proc/{_process!.ProcessId}/status"))
+            if (line.StartsWith("VmHWM:", StringComparison.Ordinal)) return long.Parse(line["VmHWM:".Length..].Trim().Split(' ')[0], CultureInfo.InvariantCulture) * 1024;
+        throw new BenchException("the system does not say how much memory a process has");
+    }
+
+    /// <summary>Bytes of SQLite's files.</summary>
+    public long JournalBytes() => DataDirectory.EnumerateFiles("grid.db*").Sum(file => file.Length);
+
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        await _process.DisposeAsync();
+        await KillAsync();
         _directory.Delete(recursive: true);
+    }
+
+    private DirectoryInfo DataDirectory => new(Path.Combine(_directory.FullName, "data"));
+
+    private async Task LaunchAsync(CancellationToken cancellation)
+    {
+        var ports = Path.Combine(_directory.FullName, $"ports-{_starts++}.json");
+        string[] settings =
+        [
+            $"grid.node.data-directory={DataDirectory.FullName}", "grid.gateway.port=0", "grid.admin.port=0", "grid.cluster.port=0",
+            "grid.gateway.echo=on", "grid.memory.limit=1GiB", .. _more,
+        ];
+        _process = ChildProcess.Start("the Grid node", ChildProcess.DotNet, [_path, .. settings.SelectMany(setting => new[] { "--set", setting }), "--ports-file", ports]);
+        await _process.WaitAsync(_ => Task.FromResult(File.Exists(ports)), StartLimit, cancellation);
+        using var json = JsonDocument.Parse(await File.ReadAllBytesAsync(ports, cancellation));
+        DataPort = json.RootElement.GetProperty("data").GetInt32();
+        AdminPort = json.RootElement.GetProperty("admin").GetInt32();
     }
 
     /// <summary>Beside this program, in the same configuration: …/Grid.Bench/bin/Release/net10.0/ has …/Grid.Node/bin/Release/net10.0/.</summary>

@@ -109,6 +109,7 @@ internal sealed class GridNode : INodeStatusSource
         var region = ObjectSharding.Start(system, objects, _settings.Cluster.Shards);
         var activations = system.ActorOf(Props.Create(() => new Activations(objects, () => region, _settings.Objects.ActivateTimeout)), "activations");
         system.ActorOf(Props.Create(() => new ObjectSweeper(objects, SweepSettings.For(_settings.Objects.PassivateAfter))), "object-sweeper");
+        system.ActorOf(Props.Create(() => new LeftoverSweep(objects, () => region, new LeftoverSettings())), "leftover-sweep");
         _door.Gateway = new GatewayServices
         {
             Objects = objects,

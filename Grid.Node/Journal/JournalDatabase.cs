@@ -45,6 +45,12 @@ internal abstract class JournalDatabase
     /// <summary>Reads a part of an event without the rest of it; shorter where the event ends.</summary>
     public abstract byte[] ReadPart(DbConnection connection, long ordering, int offset, int count);
 
+    /// <summary>The column with a whole event in a query; one that is null where <see cref="ReadInto"/> is the better way.</summary>
+    public virtual string Whole => "message";
+
+    /// <summary>Reads the beginning of an event, as much of it as there is room.</summary>
+    public virtual void ReadInto(DbConnection connection, long ordering, Span<byte> destination) => ReadPart(connection, ordering, 0, destination.Length).CopyTo(destination);
+
     /// <summary>Checks what the connection string does not say: how durable a commit is.</summary>
     /// <exception cref="JournalSetupException">A commit would not be durable.</exception>
     public abstract void VerifyDurability(DbConnection connection);

@@ -169,7 +169,7 @@ internal static class JournalQueries
         return headBytes > FirstPartBytes ? database.ReadPart(connection, ordering, 0, headBytes) : head.AsMemory(0, Math.Min(headBytes, head.Length));
     }
 
-    private static DbCommand RowsCommand(DbConnection connection, DbTransaction transaction, string columns, Contiguity from, int maxRows) => connection
+    internal static DbCommand RowsCommand(DbConnection connection, DbTransaction transaction, string columns, Contiguity from, int maxRows) => connection
         .Command(transaction, $"SELECT sequence_number, identifier, manifest, {columns} FROM journal WHERE persistence_id = @id AND sequence_number > @after AND sequence_number <= @through ORDER BY sequence_number LIMIT @most")
         .Add("@id", from.Id).Add("@after", from.Last).Add("@through", from.Through).Add("@most", maxRows);
 

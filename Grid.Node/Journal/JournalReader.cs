@@ -82,6 +82,15 @@ public sealed class JournalReader : IDisposable
         connection => JournalQueries.ReadEvent(_database, connection, persistenceId, sequenceNr),
         cancellation);
 
+    /// <summary>As <see cref="ReadEventAsync"/>, into a buffer that is used again.</summary>
+    /// <param name="persistenceId">Whose.</param>
+    /// <param name="sequenceNr">Which.</param>
+    /// <param name="cancellation">Gives up while the call waits for its turn.</param>
+    public Task<EventBuffer> RentEventAsync(string persistenceId, long sequenceNr, CancellationToken cancellation = default) => _reads.RunAsync(
+        $"reading event {sequenceNr} of {persistenceId}",
+        connection => EventBuffer.Read(_database, connection, persistenceId, sequenceNr),
+        cancellation);
+
     /// <summary>Reads and verifies the page that an event leaves at an index, without the event's other pages.</summary>
     /// <param name="key">The object.</param>
     /// <param name="sequenceNr">The event.</param>
@@ -150,6 +159,15 @@ public sealed class JournalReader : IDisposable
             after = ids[^1];
         }
     }
+
+    /// <summary>Looks at a piece of all objects' journals for such as hold what nobody needs any more.</summary>
+    /// <param name="after">The persistence id after which to begin; empty for the beginning.</param>
+    /// <param name="most">The most objects to look at.</param>
+    /// <param name="minDeadBytes">The least useless bytes that count.</param>
+    /// <param name="deadPercent">The least share of them, in percent.</param>
+    /// <param name="cancellation">Gives up while the call waits for its turn.</param>
+    public Task<LeftoverPart> FindLeftoversAsync(string after, int most, long minDeadBytes, int deadPercent, CancellationToken cancellation = default) => _reads.RunAsync(
+        "looking for what deletions left", connection => JournalLeftovers.Find(_database, connection, after, most, minDeadBytes, deadPercent), cancellation);
 
     /// <summary>Deletes everything of every persistence id that begins with a prefix, in small steps. Begun again after a crash it goes on.</summary>
     /// <param name="prefix">What they begin with (<see cref="JournalIds.PoolPrefix"/>). Nobody may write there any more.</param>

@@ -37,8 +37,11 @@ public sealed unsafe class PageStore : IDisposable
     /// <summary>The store at this moment.</summary>
     public PageStoreStats Stats => PageStoreReport.Of(_budget, _allocator, _accounts, _clock, Volatile.Read(ref _reservedBytes));
 
-    /// <summary>Whether memory is short: more than 19 twentieths of the limit are used.</summary>
-    public bool IsTight => _budget.UsedBytes > _budget.LimitBytes / 20 * 19;
+    /// <summary>The limit.</summary>
+    public long LimitBytes => _budget.LimitBytes;
+
+    /// <summary>Bytes that <see cref="Reserve"/> counts: eviction gives nothing of them back.</summary>
+    public long ReservedBytes => Volatile.Read(ref _reservedBytes);
 
     /// <summary>
     /// Copies a page in, compressed as its account says. Until <see cref="Publish"/> its maker has it pinned; a maker that changes its mind calls

@@ -18,6 +18,9 @@ internal sealed class AccountedIndex(PageStore store, PoolEntry pool)
     /// <summary>Pages in the index, stale ones included.</summary>
     public int Count => _index.Count;
 
+    /// <summary>Bytes that the index takes in memory.</summary>
+    public long SizeBytes => _reservedBytes;
+
     /// <summary>Bytes of the journal's events that the pages of the index take there: their stored bytes and their entries.</summary>
     public long JournalBytes { get; private set; }
 

@@ -31,10 +31,11 @@ internal sealed class Checkpointer(AccountedIndex index, ObjectLog log, UpkeepLi
     /// Whether a piece should be written: the events to replay are many, and so many bytes that a checkpoint is small beside them; or so many that a recovery would take long.
     /// </summary>
     public bool IsDue => IsRunning || IsWanted
-        || (log.EventsBehindBase >= limits.CheckpointEvents && log.BytesBehindBase >= limits.CheckpointCostFactor * CheckpointBytes)
+        || (log.EventsBehindBase >= limits.CheckpointEvents && log.BytesBehindBase >= limits.CheckpointCostFactor * BytesFor(index.Count))
         || log.EventsBehindBase >= UpkeepLimits.MaxEventsToReplay;
 
-    private long CheckpointBytes => (index.Count * (long)EventFormat.EntryBytes) + ((index.Count / PiecePages) + 1) * PieceOverheadBytes;
+    /// <summary>Bytes of a checkpoint of so many pages.</summary>
+    public static long BytesFor(int pages) => (pages * (long)EventFormat.EntryBytes) + (((pages / PiecePages) + 1) * PieceOverheadBytes);
 
     /// <summary>Makes the next piece. Everything that is committed must be in the index, and nothing else under way.</summary>
     public LogPosition Compose(EventBuilder piece)

@@ -19,12 +19,11 @@ internal sealed record CleanerRead(JournalPage? Heads, ReadOnlyMemory<byte> Payl
 /// has the page where it was read. What clients write meanwhile becomes a later event. To clients nothing changes: neither the page nor its version.
 /// </para>
 /// </summary>
-internal sealed class LogCleaner(ObjectServices services, ObjectKey key, AccountedIndex index, ObjectLog log, IActorRef self)
+internal sealed class LogCleaner(IUpkeepHost host, UpkeepLimits limits, CleaningTurns turns, ObjectKey key, AccountedIndex index, ObjectLog log)
 {
     private const int HeadsPerRead = 128;
     private const int HeadBytesPerRead = 256 << 10;
 
-    private readonly UpkeepLimits _limits = services.Limits.Upkeep;
     private readonly Queue<JournalRow> _heads = new();
     private readonly List<Copy> _copies = [];
     private EventReader? _next;
@@ -62,13 +61,14 @@ internal sealed class LogCleaner(ObjectServices services, ObjectKey key, Account
     public bool IsReady => _step == Step.Ready;
 
     /// <summary>Whether a pass should begin.</summary>
-    public bool IsDue => _step == Step.Idle && log.EndBytes >= _againAtBytes && DeadBytes >= _limits.CleanMinDeadBytes
-        && DeadBytes * 100 >= log.UncleanedBytes * _limits.CleanDeadPercent;
+    public bool IsDue => _step == Step.Idle && log.EndBytes >= _againAtBytes && DeadBytes >= limits.CleanMinDeadBytes
+        && DeadBytes * 100 >= log.UncleanedBytes * limits.CleanDeadPercent;
 
     /// <summary>How far cleaning is behind: 1 where it keeps up, more where it has to hurry.</summary>
-    public int Urgency => (int)Math.Clamp(DeadBytes / Math.Max(index.JournalBytes + _limits.CleanMinDeadBytes, 1), 1, 4);
+    public int Urgency => (int)Math.Clamp(DeadBytes / Math.Max(index.JournalBytes + limits.CleanMinDeadBytes, 1), 1, 4);
 
-    private long DeadBytes => log.UncleanedBytes - index.JournalBytes;
+    /// <summary>A checkpoint is of use: counted as dead, that of many tiny pages would have the journal cleaned, and so another written, without end.</summary>
+    private long DeadBytes => log.UncleanedBytes - index.JournalBytes - Checkpointer.BytesFor(index.Count);
 
     private int CopyTargetBytes => Urgency > 1 ? UpkeepLimits.LargeCopyBytes : UpkeepLimits.SmallCopyBytes;
 
@@ -76,7 +76,7 @@ internal sealed class LogCleaner(ObjectServices services, ObjectKey key, Account
     public void Begin()
     {
         _step = Step.WaitingForTurn;
-        services.CleaningTurns.Ask(self);
+        turns.Ask(host.Self);
     }
 
     /// <summary>It is the object's turn.</summary>
@@ -84,13 +84,13 @@ internal sealed class LogCleaner(ObjectServices services, ObjectKey key, Account
     {
         if (_step != Step.WaitingForTurn)
         {
-            services.CleaningTurns.Return();
+            turns.Return();
             return;
         }
 
         _passEnd = log.AppliedSequenceNr;
         // A part of the journal, so that its space comes back before the next is begun.
-        _passEndBytes = log.CleanedBytes + Math.Max(Math.Max(index.JournalBytes / 4, DeadBytes / 2), _limits.CleanMinDeadBytes);
+        _passEndBytes = log.CleanedBytes + Math.Max(Math.Max(index.JournalBytes / 4, DeadBytes / 2), limits.CleanMinDeadBytes);
         _readThrough = log.CleanedThrough;
         StartBatch();
         Advance();
@@ -147,7 +147,7 @@ internal sealed class LogCleaner(ObjectServices services, ObjectKey key, Account
     /// <summary>The object's actor stops.</summary>
     public void Stop()
     {
-        if (_step == Step.Idle || (_step == Step.WaitingForTurn && services.CleaningTurns.Forget(self))) return;
+        if (_step == Step.Idle || (_step == Step.WaitingForTurn && turns.Forget(host.Self))) return;
         End();
     }
 
@@ -262,14 +262,14 @@ internal sealed class LogCleaner(ObjectServices services, ObjectKey key, Account
     private void GiveUp(Exception failure)
     {
         _failure = failure;
-        _againAtBytes = log.EndBytes + Math.Max(log.UncleanedBytes / 2, _limits.CleanMinDeadBytes);
+        _againAtBytes = log.EndBytes + Math.Max(log.UncleanedBytes / 2, limits.CleanMinDeadBytes);
         _passEnd = _batchThrough;
         _step = Step.Ready;
     }
 
     private void End()
     {
-        services.CleaningTurns.Return();
+        turns.Return();
         Reset();
     }
 
@@ -285,14 +285,14 @@ internal sealed class LogCleaner(ObjectServices services, ObjectKey key, Account
     private void Read(Task<CleanerRead> read)
     {
         _step = Step.Reading;
-        _ = read.PipeTo(self);
+        _ = read.PipeTo(host.Self);
     }
 
     private async Task<CleanerRead> ReadHeadsAsync(long after, long through)
     {
         try
         {
-            var heads = await services.Journal.ReadHeadsAsync(JournalIds.ForObject(key), after, through, HeadsPerRead, HeadBytesPerRead).ConfigureAwait(false);
+            var heads = await host.ReadHeadsAsync(after, through, HeadsPerRead, HeadBytesPerRead).ConfigureAwait(false);
             return new CleanerRead(heads, default, null);
         }
         catch (Exception failure)
@@ -305,7 +305,7 @@ internal sealed class LogCleaner(ObjectServices services, ObjectKey key, Account
     {
         try
         {
-            return new CleanerRead(null, await services.Journal.ReadEventAsync(JournalIds.ForObject(key), sequenceNr).ConfigureAwait(false), null);
+            return new CleanerRead(null, await host.ReadEventAsync(sequenceNr).ConfigureAwait(false), null);
         }
         catch (Exception failure)
         {

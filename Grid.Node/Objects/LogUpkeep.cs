@@ -24,14 +24,13 @@ internal sealed record BeginningDeleted(long Through, long Bytes, Exception? Fai
 /// Keeps an object's journal short: checkpoints bound what a recovery reads, cleaning frees the beginning, deletion gives its space back. All it writes are ordinary events, one at a time, between
 /// those of the clients: while clients write, one after several of theirs.
 /// </summary>
-internal sealed class LogUpkeep(ObjectServices services, ObjectKey key, int pageSizeBytes, AccountedIndex index, ObjectLog log, PageLoader loader, IActorRef self, IActorContext context)
+internal sealed class LogUpkeep(IUpkeepHost host, UpkeepLimits limits, CleaningTurns turns, ObjectKey key, int pageSizeBytes, AccountedIndex index, ObjectLog log)
 {
     /// <summary>How long after a deletion the next small one may follow, or any after one that failed.</summary>
     private static readonly TimeSpan DeletionRest = TimeSpan.FromSeconds(2);
 
-    private readonly UpkeepLimits _limits = services.Limits.Upkeep;
-    private readonly Checkpointer _checkpointer = new(index, log, services.Limits.Upkeep);
-    private readonly LogCleaner _cleaner = new(services, key, index, log, self);
+    private readonly Checkpointer _checkpointer = new(index, log, limits);
+    private readonly LogCleaner _cleaner = new(host, limits, turns, key, index, log);
     private readonly EventBuilder _event = new(pageSizeBytes);
     private bool _writesPiece;
     private bool _isDeleting;
@@ -127,15 +126,15 @@ internal sealed class LogUpkeep(ObjectServices services, ObjectKey key, int page
         _event.Clear();
     }
 
-    private long SmallDeletionBytes => _limits.CleanMinDeadBytes / 4;
+    private long SmallDeletionBytes => limits.CleanMinDeadBytes / 4;
 
     private bool MayWrite(bool clientsWait)
     {
-        if (_clientEvents >= _limits.ForegroundEvents / _cleaner.Urgency) return true;
+        if (_clientEvents >= limits.ForegroundEvents / _cleaner.Urgency) return true;
         if (clientsWait) return false;
         // Clients that write one page after the other leave a gap behind each: upkeep does not fill every one of them.
-        if (Environment.TickCount64 - _clientEventMs >= _limits.ForegroundPause.TotalMilliseconds) return true;
-        LookAgainIn(_limits.ForegroundPause);
+        if (Environment.TickCount64 - _clientEventMs >= limits.ForegroundPause.TotalMilliseconds) return true;
+        LookAgainIn(limits.ForegroundPause);
         return false;
     }
 
@@ -147,21 +146,21 @@ internal sealed class LogUpkeep(ObjectServices services, ObjectKey key, int page
         if (!log.HasLeftovers && isSmall && (log.DeletableBytes == 0 || index.Count > 0)) return;
         var waitMs = isSmall || _hasDeletionFailed ? _restUntilMs - Environment.TickCount64 : 0;
         // A get that found its page before it was copied still reads it where it was.
-        if (waitMs > 0 || loader.OldestEvent <= log.CleanedThrough)
+        if (waitMs > 0 || host.OldestEventRead <= log.CleanedThrough)
         {
             LookAgainIn(TimeSpan.FromMilliseconds(Math.Max(waitMs, 20)));
             return;
         }
 
         _isDeleting = true;
-        _ = (log.DeletableBytes > 0 ? DeleteAsync(log.CleanedThrough, log.CleanedBytes) : DeleteAsync(log.DeletedThrough, log.DeletedBytes)).PipeTo(self);
+        _ = (log.DeletableBytes > 0 ? DeleteAsync(log.CleanedThrough, log.CleanedBytes) : DeleteAsync(log.DeletedThrough, log.DeletedBytes)).PipeTo(host.Self);
     }
 
     private async Task<BeginningDeleted> DeleteAsync(long through, long bytes)
     {
         try
         {
-            await services.Journal.DeleteThroughAsync(JournalIds.ForObject(key), through).ConfigureAwait(false);
+            await host.DeleteThroughAsync(through).ConfigureAwait(false);
             return new BeginningDeleted(through, bytes, null);
         }
         catch (Exception failure)
@@ -174,6 +173,6 @@ internal sealed class LogUpkeep(ObjectServices services, ObjectKey key, int page
     {
         if (_isTickSet) return;
         _isTickSet = true;
-        context.System.Scheduler.ScheduleTellOnce(delay, self, UpkeepTick.Instance, self);
+        host.RemindIn(delay);
     }
 }

@@ -103,7 +103,7 @@ internal abstract class ObjectActor : ActorBase
             _entry!.LastUsedMs = Environment.TickCount64;
             if (request.Opcode == Opcode.ListPages) ListPages(request);
             else Serve(request);
-            _entry.Pages = Index.Count;
+            Count(_entry);
             return true;
         }
         catch (Exception failure)
@@ -117,7 +117,8 @@ internal abstract class ObjectActor : ActorBase
     /// <summary>The object is ready: from now on gateways tell it directly.</summary>
     protected void EnterRegistry()
     {
-        _entry = new ObjectEntry(Key, Self) { Pages = Index.Count, IsPersistent = Pool.Options.Kind == PoolKind.Persistent };
+        _entry = new ObjectEntry(Key, Self) { IsPersistent = Pool.Options.Kind == PoolKind.Persistent };
+        Count(_entry);
         Services.Registry.Enter(_entry);
         Pool.Counters.ObjectStarted();
         Services.Watcher.Tell(new WatchObject(_entry));
@@ -155,7 +156,7 @@ internal abstract class ObjectActor : ActorBase
                 return true;
             case Sweep sweep:
                 Index.DropStale(Changes);
-                _entry!.Pages = Index.Count;
+                Count(_entry!);
                 // Only what is idle leaves, and only this actor can tell.
                 if (sweep.PassivateIfIdle && MayPassivate) Context.Parent.Tell(new Passivate(StopObject.Instance));
                 return true;
@@ -163,6 +164,8 @@ internal abstract class ObjectActor : ActorBase
                 return ReceiveOther(message);
         }
     }
+
+    private void Count(ObjectEntry entry) => (entry.Pages, entry.IndexBytes) = (Index.Count, Index.SizeBytes);
 
     private void LeaveRegistry()
     {

@@ -26,6 +26,9 @@ internal sealed class ObjectEntry(ObjectKey key, IActorRef actor)
     /// <summary>Pages in its index: what the sweeper decides by.</summary>
     public int Pages { get; set; }
 
+    /// <summary>Bytes of its index: what its leaving gives back.</summary>
+    public long IndexBytes { get; set; }
+
     /// <summary>Set once the actor has stopped: what is told to it from now on is never taken.</summary>
     public bool IsClosed => Volatile.Read(ref _isClosed);
 

@@ -22,6 +22,8 @@ internal sealed class ObjectServices
     /// <summary>Watches object actors and has gateways claim what they leave behind.</summary>
     public IActorRef Watcher { get; set; } = ActorRefs.Nobody;
 
+    /// <summary>Whether what can't be evicted (indexes, objects, buffers) takes more than half of the memory limit.</summary>
+    public bool IsCrowded => Store.ReservedBytes > Store.LimitBytes / 2;
 
     /// <summary>Reads persistent objects' events.</summary>
     public required JournalReader Journal { get; init; }

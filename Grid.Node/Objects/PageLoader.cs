@@ -10,9 +10,9 @@ namespace Grid.Node.Objects;
 
 /// <summary>An event read back for its pages, or why it could not be.</summary>
 /// <param name="SequenceNr">The event.</param>
-/// <param name="Payload">Its bytes.</param>
+/// <param name="Event">Its bytes; the receiver gives them back.</param>
 /// <param name="Failure">Why there are none.</param>
-internal sealed record EventLoaded(long SequenceNr, ReadOnlyMemory<byte> Payload, Exception? Failure);
+internal sealed record EventLoaded(long SequenceNr, EventBuffer? Event, Exception? Failure);
 
 /// <summary>
 /// Brings pages that are not in memory back from the journal. Many gets of one event's pages cost one read; what was read is kept in memory
@@ -72,9 +72,10 @@ internal sealed class PageLoader(ObjectServices services, ObjectKey key, PoolEnt
         LoadNext();
     }
 
-    /// <summary>An event has come: gives its pages to those who wait, then keeps them in memory where the index still points there.</summary>
+    /// <summary>An event has come: keeps its pages in memory where the index still points there, and gives them to those who wait.</summary>
     public void OnLoaded(EventLoaded loaded)
     {
+        using var loadedEvent = loaded.Event;
         _loading--;
         LoadNext();
         if (!_waiting.Remove(loaded.SequenceNr, out var waiting)) return;
@@ -84,7 +85,7 @@ internal sealed class PageLoader(ObjectServices services, ObjectKey key, PoolEnt
         {
             try
             {
-                reader = EventReader.Open(key, loaded.SequenceNr, loaded.Payload);
+                reader = EventReader.Open(key, loaded.SequenceNr, loadedEvent!.Bytes);
             }
             catch (JournalCorruptException corrupt)
             {
@@ -92,23 +93,29 @@ internal sealed class PageLoader(ObjectServices services, ObjectKey key, PoolEnt
             }
         }
 
-        foreach (var request in waiting) Give(request, loaded.SequenceNr, reader, failure);
         if (reader is not null) Keep(reader, loaded.SequenceNr);
+        foreach (var request in waiting) Give(request, loaded.SequenceNr, reader, failure);
     }
 
     private void Give(ObjectRequest request, long sequenceNr, EventReader? reader, Exception? failure)
     {
         // A request that failed over another of its events is answered already.
         if (request.MissingPages == 0) return;
-        var holdsEvent = reader is not null && request.MissingPages * (long)pool.Options.PageSizeBytes * 2 >= reader.Header.EventBytes;
         for (var i = 0; i < request.EntryCount && failure is null; i++)
         {
             if (request.Loaded![i].SequenceNr != sequenceNr) continue;
+            if (TryHandKept(request, i, sequenceNr))
+            {
+                request.Loaded[i] = default;
+                request.MissingPages--;
+                continue;
+            }
+
             try
             {
                 var page = reader!.Page(request.EntryIndex(i));
-                // A few pages must not hold a whole event until their answer is sent.
-                request.Loaded[i] = new LoadedPage(sequenceNr, page.Codec, holdsEvent ? page.Stored : page.Stored.ToArray());
+                // The event's buffer is given back before the answer is sent.
+                request.Loaded[i] = new LoadedPage(sequenceNr, page.Codec, page.Stored.ToArray());
                 request.MissingPages--;
             }
             catch (JournalCorruptException corrupt)
@@ -129,14 +136,26 @@ internal sealed class PageLoader(ObjectServices services, ObjectKey key, PoolEnt
         }
     }
 
+    /// <summary>Hands a page that is kept by now: it has been checked, and pinned it needs neither a copy nor the event. What a take removed is not kept.</summary>
+    private bool TryHandKept(ObjectRequest request, int entry, long sequenceNr)
+    {
+        ref var held = ref index.Find(request.EntryIndex(entry));
+        if (Unsafe.IsNullRef(ref held) || held.SequenceNr != sequenceNr || !services.Store.TryPin(held.Page)) return false;
+        Hand(request, entry, held.Page);
+        return true;
+    }
+
+    /// <summary>From the last entry to the first: of several puts of one index the last counts, and the others find it kept.</summary>
     private void Keep(EventReader reader, long sequenceNr)
     {
-        foreach (var item in reader.Entries)
+        for (var position = reader.Entries.Count - 1; position >= 0; position--)
         {
+            var item = reader.Entries[position];
             if (item.Kind != EventEntryKind.Put) continue;
             ref var entry = ref index.Find(item.Index);
             if (Unsafe.IsNullRef(ref entry) || entry.SequenceNr != sequenceNr || services.Store.IsAlive(entry.Page)) continue;
-            if (!TryPage(reader, item, out var page) || !services.Store.TryStoreEncoded(pool.Account, page.Codec, page.Stored.Span, out var kept)) continue;
+            // What stands before one that is not kept must not be taken for it.
+            if (!TryPage(reader, item, out var page) || !services.Store.TryStoreEncoded(pool.Account, page.Codec, page.Stored.Span, out var kept)) return;
             entry.Page = kept;
             services.Store.Publish(kept, evictable: true);
         }
@@ -147,7 +166,8 @@ internal sealed class PageLoader(ObjectServices services, ObjectKey key, PoolEnt
     {
         try
         {
-            return reader.TryPage(entry.Index, out page);
+            page = reader.Page(entry);
+            return true;
         }
         catch (JournalCorruptException)
         {
@@ -169,12 +189,12 @@ internal sealed class PageLoader(ObjectServices services, ObjectKey key, PoolEnt
     {
         try
         {
-            var payload = await services.Journal.ReadEventAsync(JournalIds.ForObject(key), sequenceNr, CancellationToken.None).ConfigureAwait(false);
-            self.Tell(new EventLoaded(sequenceNr, payload, null));
+            var whole = await services.Journal.RentEventAsync(JournalIds.ForObject(key), sequenceNr, CancellationToken.None).ConfigureAwait(false);
+            self.Tell(new EventLoaded(sequenceNr, whole, null));
         }
         catch (Exception failure)
         {
-            self.Tell(new EventLoaded(sequenceNr, default, failure));
+            self.Tell(new EventLoaded(sequenceNr, null, failure));
         }
     }
 }

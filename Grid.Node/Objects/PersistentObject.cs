@@ -46,7 +46,7 @@ internal sealed class PersistentObject : ObjectActor
         _loader = new PageLoader(services, key, pool, Self, Index);
         _pending = new PendingWrites(pool, services.Store, Index);
         _replay = new IndexReplay(key, Index, Changes, _log);
-        _upkeep = new LogUpkeep(services, key, pool.Options.PageSizeBytes, Index, _log, _loader, Self, Context);
+        _upkeep = new LogUpkeep(new UpkeepHost(services, key, _loader, Self, Context), services.Limits.Upkeep, services.CleaningTurns, key, pool.Options.PageSizeBytes, Index, _log);
     }
 
     private bool IsCommitting => _sent is not null;
@@ -273,12 +273,15 @@ internal sealed class PersistentObject : ObjectActor
 
     private void CommitNext()
     {
-        if (IsCommitting || _isReading || !_isServing || _writer.Failure is not null) return;
-        // Upkeep builds on everything before it: not while it is unknown what that is.
-        var upkeepWants = !_pending.HasDoubt && !IsStopping && _upkeep.WantsToWrite(clientsWait: !_pending.Open.IsEmpty);
-        if ((_pending.Open.IsEmpty && !upkeepWants) || !_writer.TryBegin()) return;
-        if (upkeepWants && _upkeep.Compose(out var position) is { } upkeep) Send(upkeep, 0, position, isUpkeep: true);
-        else if (!_pending.Open.IsEmpty) SendOpen();
+        while (!IsCommitting && !_isReading && _isServing && _writer.Failure is null)
+        {
+            // Upkeep builds on everything before it: not while it is unknown what that is.
+            var upkeepWants = !_pending.HasDoubt && !IsStopping && _upkeep.WantsToWrite(clientsWait: !_pending.Open.IsEmpty);
+            if ((_pending.Open.IsEmpty && !upkeepWants) || !_writer.TryBegin()) return;
+            if (upkeepWants && _upkeep.Compose(out var position) is { } upkeep) Send(upkeep, 0, position, isUpkeep: true);
+            else if (!_pending.Open.IsEmpty) SendOpen();
+            // Else there was nothing to copy after all. What that leaves to do nobody else would tell.
+        }
     }
 
     private void SendOpen()

@@ -11,7 +11,7 @@ namespace Grid.Tests.Journal;
 /// <summary>
 /// A row of a journal as some version wrote it, from a file in <c>Grid.Tests/Journal/golden</c>. The files never change: a new form of events gets files of its own beside them, and nothing else has to be
 /// done for them to be read and upgraded from. Lines: <c># remark</c>; <c>persistence-id: …</c>, <c>sequence-nr: …</c>, <c>serializer: …</c>, <c>manifest: …</c>; of an object's event also <c>incarnation: …</c>,
-/// <c>page-size: …</c>, <c>pages-after: …</c> and, for each entry in order, <c>entry: …</c> as <see cref="Describe"/> tells it; then the bytes, as in docs/protocol-vectors.txt.
+/// <c>page-size: …</c>, <c>pages-after: …</c>, since format 2 <c>base: …</c> and <c>log-bytes: …</c>, and, for each entry in order, <c>entry: …</c> as <see cref="Describe"/> tells it; then the bytes, as in docs/protocol-vectors.txt.
 /// </summary>
 internal sealed record GoldenEvent(string Name, string PersistenceId, long SequenceNr, int Serializer, string Manifest, IReadOnlyList<string> Facts, byte[] Bytes)
 {
@@ -41,7 +41,7 @@ internal sealed record GoldenEvent(string Name, string PersistenceId, long Seque
             }
 
             var colon = line.IndexOf(':', StringComparison.Ordinal);
-            if (line[..colon] is "incarnation" or "page-size" or "pages-after" or "entry") facts.Add(line);
+            if (line[..colon] is "incarnation" or "page-size" or "pages-after" or "base" or "log-bytes" or "entry") facts.Add(line);
             else fields.Add(line[..colon], line[(colon + 1)..].Trim());
         }
 
@@ -64,12 +64,15 @@ internal sealed record GoldenEvent(string Name, string PersistenceId, long Seque
             $"page-size: {reader.Header.PageSizeBytes}",
             $"pages-after: {reader.Header.PagesAfter}",
         };
+        if (reader.Header.Format != EventFormat.Version1) facts.AddRange([$"base: {reader.Header.Base}", $"log-bytes: {reader.Header.LogBytes}"]);
         foreach (var entry in reader.Entries)
         {
             facts.Add(entry.Kind switch
             {
                 EventEntryKind.Put => $"entry: put {entry.Index} {entry.Codec} {PageHash(reader, entry)}",
                 EventEntryKind.Flush => $"entry: flush {entry.Index}",
+                EventEntryKind.Range => $"entry: range {entry.FirstPlace} {entry.LastPlace} {entry.FirstPiece}",
+                EventEntryKind.Held => $"entry: held {entry.Index} {entry.StoredBytes} {entry.HeldBy}",
                 _ => $"entry: {entry.Kind}",
             });
         }
