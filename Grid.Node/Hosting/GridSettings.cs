@@ -117,6 +117,9 @@ public sealed record JournalSettings
 
     /// <summary>How long a write may take.</summary>
     public required TimeSpan WriteTimeout { get; init; }
+
+    /// <summary>Where the journal is; nothing secret.</summary>
+    public override string ToString() => Provider == JournalProvider.Sqlite ? $"sqlite {Path}" : "postgresql";
 }
 
 /// <summary>Object actors.</summary>

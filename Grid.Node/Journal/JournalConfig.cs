@@ -4,6 +4,7 @@ using Akka.Actor.Setup;
 using Akka.Configuration;
 using Akka.Persistence.Sql;
 using Akka.Persistence.Sql.Config;
+using LinqToDB;
 
 namespace Grid.Node.Journal;
 
@@ -32,6 +33,7 @@ public static class JournalConfig
     /// <param name="options">The journal.</param>
     public static Config Akka(JournalOptions options)
     {
+        // The connection string, which may hold a password, goes by Setup: a configuration can be printed.
         var database = JournalDatabase.For(options);
         var isSqlite = options.Provider == JournalProvider.Sqlite;
         // SQLite has one writer at a time; any other isolation level makes every read of its driver take the write lock. In WAL mode it still sees a snapshot.
@@ -39,7 +41,6 @@ public static class JournalConfig
             CultureInfo.InvariantCulture,
             $$"""
             {{Plugin}} {
-              connection-string = {{Quote(database.ConnectionString)}}
               provider-name = {{Quote(database.ProviderName)}}
               parallelism = {{(isSqlite ? 1 : 3)}}
               read-isolation-level = {{(isSqlite ? "read-uncommitted" : "read-committed")}}
@@ -59,7 +60,10 @@ public static class JournalConfig
     public static Setup Setup(JournalOptions options)
     {
         var setup = new MultiDataOptionsSetup();
-        if (options.Provider == JournalProvider.Sqlite) setup.AddDataOptions(Plugin, SqliteConnections.Options(JournalDatabase.For(options)));
+        var database = JournalDatabase.For(options);
+        setup.AddDataOptions(Plugin, options.Provider == JournalProvider.Sqlite
+            ? SqliteConnections.Options(database)
+            : new DataOptions().UseConnectionString(database.ProviderName, database.ConnectionString));
         return setup;
     }
 

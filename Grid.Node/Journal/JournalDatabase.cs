@@ -43,6 +43,15 @@ internal abstract class JournalDatabase
     /// <exception cref="JournalSetupException">A commit would not be durable.</exception>
     public abstract void VerifyDurability(DbConnection connection);
 
+    /// <summary>Checks that what the journal does to its tables, where they are there, is allowed.</summary>
+    /// <exception cref="JournalSetupException">It names what is not.</exception>
+    public virtual void VerifyRights(DbConnection connection)
+    {
+    }
+
+    /// <summary>Whether the script failed because this user may not make tables here: somebody else must.</summary>
+    public virtual bool IsRefusedCreation(DbException failure) => false;
+
     /// <summary>Whether the database reports damage of its own files.</summary>
     protected abstract bool IsDamage(DbException failure);
 
@@ -50,9 +59,9 @@ internal abstract class JournalDatabase
     public Exception Explain(string what, Exception failure) => failure switch
     {
         JournalCorruptException or JournalUnavailableException or JournalSetupException => failure,
-        DbException database when IsDamage(database) => new JournalCorruptException($"{what}: the database is damaged: {failure.Message}", failure),
+        DbException database when IsDamage(database) => new JournalCorruptException($"{what}: the database is damaged: {FailureText.Of(failure)}", failure),
         DbException or IOException or UnauthorizedAccessException or TimeoutException or System.Net.Sockets.SocketException =>
-            new JournalUnavailableException($"{what}: {failure.Message}", failure),
+            new JournalUnavailableException($"{what}: {FailureText.Of(failure)}", failure),
         _ => failure,
     };
 }

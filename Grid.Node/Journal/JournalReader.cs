@@ -26,6 +26,12 @@ public sealed class JournalReader : IDisposable
         _writes = new JournalConnections(_database, "grid-journal-delete", 1, options.MaxQueuedReads, _database.OpenWriter);
     }
 
+    /// <summary>Is told when the database can't be used; not when only too much waits for it.</summary>
+    internal Action<Exception>? OnUnavailable
+    {
+        set => _reads.OnUnavailable = _writes.OnUnavailable = value;
+    }
+
     /// <summary>Reads events in order. Ends early at a bound, never at a gap.</summary>
     /// <param name="persistenceId">Whose.</param>
     /// <param name="fromExclusive">The event after which to begin; 0 for the beginning.</param>

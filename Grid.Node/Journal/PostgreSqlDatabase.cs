@@ -8,6 +8,9 @@ namespace Grid.Node.Journal;
 /// <summary>The journal on a server that all nodes share.</summary>
 internal sealed class PostgreSqlDatabase : JournalDatabase
 {
+    /// <summary>Connections that a node has to the server at most, unless the connection string says otherwise. docs/operations.md says what was measured.</summary>
+    private const int PoolSize = 20;
+
     private const string DataCorrupted = "XX001";
     private const string IndexCorrupted = "XX002";
 
@@ -29,6 +32,9 @@ internal sealed class PostgreSqlDatabase : JournalDatabase
         builder.TcpKeepAliveInterval = 1;
         builder.MaxAutoPrepare = 32;
         builder.ApplicationName ??= "grid";
+        if (!builder.ContainsKey("Maximum Pool Size")) builder.MaxPoolSize = Math.Max(PoolSize, builder.MinPoolSize);
+        // A server that does not even take the connection must not make a write last longer than one that takes it and stalls.
+        if (builder.Timeout == 0 || builder.Timeout > builder.CommandTimeout) builder.Timeout = builder.CommandTimeout;
         ConnectionString = builder.ConnectionString;
         builder.Options = session + " -c default_transaction_read_only=on";
         builder.Pooling = false;
@@ -57,10 +63,10 @@ internal sealed class PostgreSqlDatabase : JournalDatabase
           manifest        varchar(500),
           identifier      integer,
           writer_uuid     varchar(128),
-          message         bytea NOT NULL,
-          CONSTRAINT journal_uq UNIQUE (persistence_id, sequence_number))
+          message         bytea NOT NULL)
         """,
         "ALTER TABLE journal ALTER COLUMN message SET STORAGE EXTERNAL",
+        "CREATE UNIQUE INDEX IF NOT EXISTS journal_uq ON journal (persistence_id, sequence_number)",
         """
         CREATE TABLE IF NOT EXISTS tags (
           ordering_id    bigint NOT NULL,
@@ -103,6 +109,19 @@ internal sealed class PostgreSqlDatabase : JournalDatabase
         return (byte[]?)command.ExecuteScalar() ?? [];
     }
 
+    public override void VerifyRights(DbConnection connection)
+    {
+        using var command = connection.CreateCommand();
+        command.CommandText =
+            """
+            SELECT string_agg(r || ' on ' || t, ', ' ORDER BY t, r)
+            FROM unnest(ARRAY['journal', 'tags', 'journal_metadata']) AS t, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS r
+            WHERE CASE WHEN to_regclass(t) IS NULL THEN false ELSE NOT has_table_privilege(t, r) END
+            """;
+        if (command.ExecuteScalar() is string missing)
+            throw new JournalSetupException($"PostgreSQL's role lacks {missing}: GRANT it, docs/postgresql-schema.sql ends with how.");
+    }
+
     public override void VerifyDurability(DbConnection connection)
     {
         foreach (var setting in (ReadOnlySpan<string>)["fsync", "synchronous_commit"])
@@ -114,19 +133,38 @@ internal sealed class PostgreSqlDatabase : JournalDatabase
         }
     }
 
+    public override bool IsRefusedCreation(DbException failure) => failure is PostgresException { SqlState: PostgresErrorCodes.InsufficientPrivilege or PostgresErrorCodes.InvalidSchemaName or PostgresErrorCodes.ReadOnlySqlTransaction };
+
     protected override bool IsDamage(DbException failure) => failure is PostgresException { SqlState: DataCorrupted or IndexCorrupted };
 
+    /// <remarks>What is wrong is told by its place: the text holds a password, and a part of one that was not quoted may stand where a name should.</remarks>
     private static NpgsqlConnectionStringBuilder Parse(string text)
     {
+        const string Rule = "it is a list of Name=value with ';' between them, and a value with ';' or quotes in it stands in quotes";
+        var entries = new DbConnectionStringBuilder();
         try
         {
-            return new NpgsqlConnectionStringBuilder(text);
+            entries.ConnectionString = text;
         }
-        catch (ArgumentException wrong)
+        catch (ArgumentException)
         {
-            // The text may hold a password: it is not repeated.
-            throw new JournalSetupException($"PostgreSQL's connection string can't be read: {wrong.Message}", wrong);
+            throw new JournalSetupException($"PostgreSQL's connection string can't be read: {Rule}");
         }
+
+        var builder = new NpgsqlConnectionStringBuilder();
+        foreach (var (at, name) in entries.Keys.Cast<string>().Index())
+        {
+            try
+            {
+                builder[name] = entries[name];
+            }
+            catch (Exception wrong) when (wrong is ArgumentException or FormatException or OverflowException or InvalidCastException or NotSupportedException)
+            {
+                throw new JournalSetupException($"PostgreSQL's connection string can't be read: entry {at + 1} of {entries.Count} has a name that Npgsql does not know, or a wrong value ({Rule})");
+            }
+        }
+
+        return builder;
     }
 
     private static NpgsqlConnection Open(string connectionString)
