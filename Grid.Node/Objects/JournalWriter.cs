@@ -73,7 +73,7 @@ internal sealed class JournalWriter(ObjectServices services, string persistenceI
     {
         services.Health.Failed(cause);
         // While the circuit breaker is open, what opened it says more.
-        Failure = services.Health.Failure ?? cause.Message;
+        Failure = services.Health.Failure ?? FailureText.Of(cause);
         _isReady = false;
         if (_child is not null)
         {

@@ -320,7 +320,7 @@ internal sealed class PersistentObject : ObjectActor
 
     private void OnWriteFailed(bool notApplied, Exception cause)
     {
-        Log.Warning("Journal of {0}: a write failed ({1}): {2}", Key, notApplied ? "not applied" : "outcome unknown", cause.Message);
+        Log.Warning("Journal of {0}: a write failed ({1}): {2}", Key, notApplied ? "not applied" : "outcome unknown", FailureText.Of(cause));
         _writer.Fail(cause);
         if (_isCommitting)
         {
@@ -352,7 +352,7 @@ internal sealed class PersistentObject : ObjectActor
             }
 
             DropPages(request);
-            request.Fail(status, $"the journal could not be written: {cause.Message}");
+            request.Fail(status, $"the journal could not be written: {FailureText.Of(cause)}");
         }
     }
 

@@ -65,12 +65,13 @@ public sealed class PostgresServer : IAsyncLifetime, IAsyncDisposable
     public string ConnectionString(string database = "postgres", string user = Admin) =>
         new NpgsqlConnectionStringBuilder { Host = "127.0.0.1", Port = Port, Username = user, Password = Password, Database = database }.ConnectionString;
 
-    /// <summary>Makes an empty database and gives its connection string.</summary>
+    /// <summary>Makes an empty database that belongs to an ordinary role of the same name, and gives that role's connection string.</summary>
     public async Task<string> NewDatabaseAsync()
     {
         var name = string.Create(CultureInfo.InvariantCulture, $"grid_{Interlocked.Increment(ref _databases)}");
-        await ExecuteAsync($"CREATE DATABASE {name}");
-        return ConnectionString(name);
+        await ExecuteAsync($"CREATE ROLE {name} LOGIN PASSWORD '{Password.Replace("'", "''", StringComparison.Ordinal)}'");
+        await ExecuteAsync($"CREATE DATABASE {name} OWNER {name}");
+        return ConnectionString(name, name);
     }
 
     /// <summary>Executes a statement, as superuser in database postgres unless told otherwise.</summary>

@@ -163,7 +163,8 @@ public sealed class PostgresSchemaTests(PostgresServer server)
     private async Task<JournalOptions> RestrictedAsync(JournalOptions owner, string? rights)
     {
         var role = $"role_{Guid.NewGuid():n}";
-        await server.ExecuteAsync($"CREATE ROLE {role} LOGIN PASSWORD 'plain'; REVOKE CREATE ON SCHEMA public FROM PUBLIC", owner.ConnectionString);
+        var admin = server.ConnectionString(new NpgsqlConnectionStringBuilder(owner.ConnectionString).Database!);
+        await server.ExecuteAsync($"CREATE ROLE {role} LOGIN PASSWORD 'plain'; REVOKE CREATE ON SCHEMA public FROM PUBLIC", admin);
         if (rights is not null) await server.ExecuteAsync($"GRANT {rights} ON journal, tags, journal_metadata TO {role}", owner.ConnectionString);
         return owner with { ConnectionString = new NpgsqlConnectionStringBuilder(owner.ConnectionString) { Username = role, Password = "plain" }.ConnectionString };
     }
