@@ -69,8 +69,9 @@ public sealed class PausedOwnerTests(PostgresServer server, ITestOutputHelper ou
     public async Task A_commit_that_comes_in_time_stands_and_the_other_is_told_that_its_write_is_not_applied()
     {
         var late = await PauseAtCommitAsync(1, Late);
+        await _other.AssertHoldsAsync(Id, 1, Old);
         var other = Attempt.PutAsync(_other, Id, 1, New);
-        await Task.Delay(TimeSpan.FromMilliseconds(500));
+        await InsertWaitsAsync();
         Assert.False(other.IsCompleted, "a write was answered that the paused one can still take back");
         _proxy.Release();
         Assert.Equal(Ending.Applied, (await late.End).Ending);
@@ -88,7 +89,7 @@ public sealed class PausedOwnerTests(PostgresServer server, ITestOutputHelper ou
         var late = await PauseAtCommitAsync(9, Late);
         await _other.AssertMissAsync(Id, 9);
         var flush = Attempt.RunAsync(async () => (await _other.FlushPageAsync(Id, 9)).WasThere ? "was there" : "nothing");
-        await Task.Delay(TimeSpan.FromMilliseconds(500));
+        await InsertWaitsAsync();
         Assert.False(flush.IsCompleted, "a flush was answered before this incarnation had fenced");
         _proxy.Release();
         Assert.Equal(Ending.Applied, (await late.End).Ending);
@@ -124,6 +125,11 @@ public sealed class PausedOwnerTests(PostgresServer server, ITestOutputHelper ou
         await _proxy.Met.WaitAsync(TimeSpan.FromSeconds(20));
         return put;
     }
+
+    /// <summary>The other's INSERT waits, in the server, for the end of the paused transaction.</summary>
+    private Task InsertWaitsAsync() => Eventually.TrueAsync(
+        async () => (long?)await server.ScalarAsync("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT%'") == 1,
+        "the other's INSERT waits for the paused one", TimeSpan.FromSeconds(2));
 
     /// <summary>The other's view becomes what the journal has, and stays so. (Its gets need no fence: until then they see what was before.)</summary>
     private async Task AssertComesToHoldAsync(uint index, byte[] page)

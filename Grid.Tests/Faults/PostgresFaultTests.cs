@@ -240,7 +240,8 @@ public sealed class PostgresFaultTests(PostgresServer server, ITestOutputHelper 
         {
             using var prlimit = Process.Start("prlimit", ["--pid", pid.ToString(CultureInfo.InvariantCulture), $"--fsize={soft}:unlimited"]);
             await prlimit.WaitForExitAsync();
-            Assert.Equal(0, prlimit.ExitCode);
+            // A session may have ended meanwhile; new ones have the postmaster's limit, which comes first.
+            Assert.True(prlimit.ExitCode == 0 || !Directory.Exists($"/proc/{pid}"), $"prlimit ended with {prlimit.ExitCode}");
         }
     }
 }

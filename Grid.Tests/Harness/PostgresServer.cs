@@ -99,6 +99,20 @@ public sealed class PostgresServer : IAsyncLifetime, IAsyncDisposable
         await ExecuteAsync("SELECT pg_reload_conf()");
     }
 
+    /// <summary>Takes TLS connections too, from now on, with this certificate.</summary>
+    public async Task UseTlsAsync(string certificatePem, string keyPem)
+    {
+        foreach (var (name, text) in ((string, string)[])[("server.crt", certificatePem), ("server.key", keyPem)])
+        {
+            var file = Path.Combine(DataFolder, name);
+            await File.WriteAllTextAsync(file, text);
+            File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+            await PostgresTools.GiveAsync(file);
+        }
+
+        await SetAsync("ssl", "on");
+    }
+
     /// <summary>Starts the server, after it was stopped or killed, and returns once it takes connections.</summary>
     public async Task StartAsync()
     {
