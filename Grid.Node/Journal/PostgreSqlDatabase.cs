@@ -8,7 +8,7 @@ namespace Grid.Node.Journal;
 /// <summary>The journal on a server that all nodes share.</summary>
 internal sealed class PostgreSqlDatabase : JournalDatabase
 {
-    /// <summary>Connections that a node has to the server at most, unless the connection string says otherwise. docs/operations.md says what was measured.</summary>
+    /// <summary>Connections that a node writes with at most, unless the connection string says otherwise: transactions under way are few, writers that look for their newest number many.</summary>
     private const int PoolSize = 20;
 
     private const string DataCorrupted = "XX001";
