@@ -1,1 +1,2 @@
+Grid.Node.Hosting.InlineSockets.Enable();
 return await Grid.Node.Hosting.NodeProcess.RunAsync(args);

@@ -55,7 +55,10 @@ internal sealed class Connection
     public bool IsLeaving { get; set; }
 
     /// <summary>Begins to receive.</summary>
-    public void Start() => _receiver.Run();
+    public void Start() => _receiver.Start();
+
+    /// <summary>A request was sent: its answer must not wait for somebody else's code. Outside the gate.</summary>
+    public void EnsureReceiving() => _receiver.EnsureReceiving();
 
     /// <summary>Whether the window has a place for the request. Under the gate.</summary>
     public bool HasRoomFor(Operation operation)
@@ -141,6 +144,7 @@ internal sealed class Connection
         Slots.AbandonExpired(_expired, nowMs);
         foreach (var operation in _expired) operation.Fail(Failures.NotAnsweredInTime(operation));
         _expired.Clear();
+        _receiver.Tick();
         if (!Ready.IsEmpty) ThreadPool.UnsafeQueueUserWorkItem(Ready, preferLocal: false);
         Flush();
         if (Slots.InUse == 0 && Ready.IsEmpty) return false;

@@ -69,6 +69,7 @@ internal sealed class NodeLink
         }
 
         duty?.Send();
+        Current?.EnsureReceiving();
         _router.Ticker.Wake();
     }
 

@@ -3,11 +3,11 @@ using System.Collections.Concurrent;
 namespace Grid.Client;
 
 /// <summary>
-/// Calls of a connection whose answers are in, waiting for the code after them to run. The thread that received a batch of answers runs that code itself, one after the
+/// Calls of a connection whose answers are in, waiting for the code after them to run. One thread runs the code of a batch of answers, one after the
 /// other: no thread hop per call, and what the code sends leaves together at the end (the cork).
 /// </summary>
 /// <remarks>
-/// Code that blocks its thread holds up only itself: the next answers are received by another thread, which drains what is left here, and the ticker does the same
+/// Code that blocks its thread holds up only itself: the next answers bring another thread, which drains what is left here, and the ticker does the same
 /// (and sends what was corked) when there are none.
 /// </remarks>
 internal sealed class ReadyQueue(Connection connection) : IThreadPoolWorkItem

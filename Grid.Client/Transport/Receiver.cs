@@ -7,8 +7,8 @@ using Grid.Protocol;
 namespace Grid.Client;
 
 /// <summary>
-/// The receiving half of a connection: reads much at once, cuts it into frames, copies pages into the callers' buffers, and asks for more before it runs
-/// the code that waits for the answers.
+/// The receiving half of a connection: reads much at once, cuts it into frames, copies pages into the callers' buffers, and has the code run that waits for
+/// the answers (<see cref="ReceiverThreads"/>: on which thread).
 /// </summary>
 internal sealed class Receiver
 {
@@ -16,7 +16,7 @@ internal sealed class Receiver
 
     private readonly Connection _connection;
     private readonly Socket _socket;
-    private readonly SocketAsyncEventArgs _args = new(true);
+    private readonly ReceiverThreads _threads;
     private readonly int[] _answered;
     private int _answeredCount;
     private byte[] _buffer = GC.AllocateUninitializedArray<byte>(InitialBytes, pinned: true);
@@ -31,80 +31,85 @@ internal sealed class Receiver
     {
         _connection = connection;
         _socket = socket;
+        _threads = new ReceiverThreads(Lead);
         _answered = new int[window];
         received.CopyTo(_buffer);
         _end = received.Length;
-        _args.Completed += (_, _) => OnCompleted();
     }
 
-    /// <summary>Receives until the connection ends. One thread at a time runs this; which one changes with every receive that has to wait.</summary>
-    public void Run()
+    /// <summary>Begins to receive.</summary>
+    public void Start() => _threads.Start();
+
+    /// <summary>A request was sent: somebody must be there to receive its answer.</summary>
+    public void EnsureReceiving() => _threads.EnsureReceiving();
+
+    /// <summary>What the ticker does.</summary>
+    public void Tick() => _threads.Tick();
+
+    /// <summary>Receives as the leader, until the connection ends or another thread leads.</summary>
+    /// <returns>Whether this thread may lead again.</returns>
+    private bool Lead(long turn)
     {
+        // What came with the hello is handled by the first leader; later ones find nothing whole.
         while (true)
         {
             var failure = HandleFrames();
+            var isSingle = _answeredCount == 1;
             GiveSlotsBack();
-            if (failure is not null)
-            {
-                End(failure);
-                return;
-            }
-
+            if (failure is not null) return End(failure);
             MakeRoom();
-            _args.SetBuffer(_buffer, _end, _buffer.Length - _end);
-            bool waits;
-            try
-            {
-                waits = _socket.ReceiveAsync(_args);
-            }
-            catch (ObjectDisposedException)
-            {
-                End(Failures.Closed(_connection.Name));
-                return;
-            }
-
-            if (waits)
-            {
-                // Another thread may be in here by now: only what is safe for several threads may follow.
-                _connection.Ready.Drain();
-                return;
-            }
-
-            // More was there already. It is taken in first: code that blocks must not be run by the thread that has to receive.
-            // That ends, for no more can come than the window lets out.
-            if (!Accept()) return;
+            if (!_connection.Ready.IsEmpty && !RunCallers(turn, isSingle)) return true;
+            if (Receive() is { } broken) return End(broken);
         }
     }
 
-    private void OnCompleted()
+    /// <summary>
+    /// Has the code run that waits for what was answered. A single answer's runs here: with one call in flight, or few, a hop to another thread would
+    /// cost more than the call. Many are left to the thread pool, while this thread receives on.
+    /// </summary>
+    /// <returns>False where another thread leads by now.</returns>
+    private bool RunCallers(long turn, bool isSingle)
     {
-        if (Accept()) Run();
+        if (!isSingle || !_threads.MayLend)
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(_connection.Ready, preferLocal: false);
+            return true;
+        }
+
+        _threads.Lend(turn);
+        _connection.Ready.Drain();
+        return _threads.TakeBack(turn);
     }
 
-    private bool Accept()
+    private GridException? Receive()
     {
-        if (_args.SocketError != SocketError.Success)
+        try
         {
-            End(Failures.SocketFailed(_connection.Name, new SocketException((int)_args.SocketError)));
-            return false;
+            // The socket sends asynchronously, so it does not block; waiting in the kernel itself saves the hop from the runtime's own socket thread.
+            _socket.Poll(Timeout.InfiniteTimeSpan, SelectMode.SelectRead);
+            var bytes = _socket.Receive(_buffer.AsSpan(_end));
+            if (bytes == 0) return Failures.Closed(_connection.Name);
+            _end += bytes;
+            _connection.NoteReceived();
+            return null;
         }
-
-        if (_args.BytesTransferred == 0)
+        catch (SocketException broken)
         {
-            End(Failures.Closed(_connection.Name));
-            return false;
+            return Failures.SocketFailed(_connection.Name, broken);
         }
-
-        _end += _args.BytesTransferred;
-        _connection.NoteReceived();
-        return true;
+        catch (ObjectDisposedException)
+        {
+            return Failures.Closed(_connection.Name);
+        }
     }
 
-    private void End(GridException cause)
+    private bool End(GridException cause)
     {
         _connection.Break(cause);
-        _args.Dispose();
-        _connection.Ready.Drain();
+        _threads.End();
+        // Callers of what was answered before the end; on the pool, for they may take their time.
+        ThreadPool.UnsafeQueueUserWorkItem(_connection.Ready, preferLocal: false);
+        return false;
     }
 
     private GridException? HandleFrames()

@@ -8,10 +8,15 @@ namespace Grid.Node.Gateway;
 
 /// <summary>
 /// One client connection: reads frames, tells requests to object actors, runs those actors' mailboxes itself (see <see cref="InlineRun"/>) and writes the
-/// answers. Stops reading while the client has used up its window.
+/// answers. Stops reading while the client has used up its window. All this happens on the thread that serves the process's sockets, so after some work
+/// it steps aside.
 /// </summary>
 internal sealed class GatewayConnection : IRequestSink
 {
+    /// <summary>After so many bytes or turns the connection goes on elsewhere: some milliseconds that other sockets wait at the most.</summary>
+    private const long BytesPerStay = 1 << 20;
+    private const int TurnsPerStay = 256;
+
     private readonly GatewayServices _services;
     private readonly ConnectionContext _context;
     private readonly ILogger _log;
@@ -92,9 +97,16 @@ internal sealed class GatewayConnection : IRequestSink
 
     private async Task ReadAsync()
     {
+        var (bytesLeft, turnsLeft) = (BytesPerStay, TurnsPerStay);
         while (!_output.IsBroken)
         {
             var result = await _input.ReadAsync().ConfigureAwait(false);
+            if (bytesLeft <= 0 || --turnsLeft <= 0)
+            {
+                (bytesLeft, turnsLeft) = (BytesPerStay, TurnsPerStay);
+                await Task.Yield();
+            }
+
             var buffer = result.Buffer;
             var before = buffer.Length;
             FrameOutcome outcome;
@@ -108,6 +120,7 @@ internal sealed class GatewayConnection : IRequestSink
             while (outcome == FrameOutcome.WindowFull && !_output.IsBroken);
 
             _services.Metrics.BytesIn(before - buffer.Length);
+            bytesLeft -= before - buffer.Length;
             _input.AdvanceTo(buffer.Start, buffer.End);
             if (result.IsCompleted || result.IsCanceled || outcome == FrameOutcome.Malformed) return;
         }

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Grid.Node.Gateway;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Logging;
@@ -21,16 +22,24 @@ internal sealed class DataListener : IAsyncDisposable
     /// <summary>Listens.</summary>
     /// <param name="settings">Where.</param>
     /// <param name="handler">What serves a connection.</param>
+    /// <param name="countMemory">Told how many bytes the connections' buffers take.</param>
     /// <param name="loggers">The node's log.</param>
     /// <param name="cancellation">Gives up.</param>
     /// <exception cref="StartupException">The address cannot be had.</exception>
-    public static async Task<DataListener> StartAsync(GatewaySettings settings, ConnectionDelegate handler, ILoggerFactory loggers, CancellationToken cancellation)
+    public static async Task<DataListener> StartAsync(GatewaySettings settings, ConnectionDelegate handler, Action<long> countMemory, ILoggerFactory loggers, CancellationToken cancellation)
     {
         var endPoint = await Binding.ResolveAsync("grid.gateway", settings.Host, settings.Port, cancellation);
         var builder = Servers.CreateBuilder(loggers);
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(endPoint, listen => listen.Use(_ => handler)));
-        // UnsafePreferInlineScheduling stays off: it defeats the batching of writes and is several times slower at depth.
-        builder.Services.Configure<SocketTransportOptions>(transport => transport.CreateBoundListenSocket = at => Listen(at, settings.KeepAlive));
+        builder.Services.AddSingleton<IMemoryPoolFactory<byte>>(new BlockPool.Factory(countMemory));
+        builder.Services.Configure<SocketTransportOptions>(transport =>
+        {
+            transport.CreateBoundListenSocket = at => Listen(at, settings.KeepAlive);
+            // A request is read, served and answered on the thread that the kernel woke for it (see InlineSockets); a hop to another costs more than the request.
+            transport.UnsafePreferInlineScheduling = true;
+            // Saves a system call a request; an idle connection holds a block for it, which counts against the memory limit.
+            transport.WaitForDataBeforeAllocatingBuffer = false;
+        });
         var listener = new DataListener(builder.Build());
         try
         {

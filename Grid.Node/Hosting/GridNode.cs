@@ -138,6 +138,9 @@ internal sealed class GridNode : INodeStatusSource
         return _door.OnConnectedAsync(connection);
     }
 
+    /// <summary>Buffers of connections count against the memory limit.</summary>
+    public void CountBuffers(long bytes) => _store.Reserve(bytes);
+
     /// <summary>Asks the clients to leave; the listener stops accepting meanwhile.</summary>
     public Task DrainAsync(CancellationToken cancellation)
     {

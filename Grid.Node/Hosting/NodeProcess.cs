@@ -61,7 +61,7 @@ internal sealed class NodeProcess(GridSettings settings, string? portsFile, ILog
 
         // Listening comes first: a port in use shows at once, and the node must know its data address before it takes part in the cluster.
         await using var admin = await AdminServer.StartAsync(settings, _readiness, metrics, node, loggers, signals.Stop);
-        await using var data = await DataListener.StartAsync(settings.Gateway, node.OnConnectedAsync, loggers, signals.Stop);
+        await using var data = await DataListener.StartAsync(settings.Gateway, node.OnConnectedAsync, node.CountBuffers, loggers, signals.Stop);
         var exit = ExitCodes.Ok;
         try
         {
