@@ -4,11 +4,11 @@ using Grid.Node.Admin;
 namespace Grid.Node.Journal;
 
 /// <summary>
-/// Whether the journal works, for readiness and metrics: since when not, and what the database says. While it does not, a small durable write is tried again
+/// Whether the journal works, for readiness and metrics: since when not, and what the database says. While it does not, a durable write is tried again
 /// and again until one succeeds, so that the node turns ready by itself when the database is back. While nothing is written, a small read looks whether it is there.
 /// </summary>
 /// <param name="metrics">Where failures and the outage's length are shown.</param>
-/// <param name="probeWrite">Commits something tiny.</param>
+/// <param name="probeWrite">Commits something as large as an event.</param>
 /// <param name="probeRead">Reads something tiny.</param>
 /// <param name="time">The clock.</param>
 internal sealed class JournalHealth(

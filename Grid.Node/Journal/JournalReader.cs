@@ -148,7 +148,7 @@ public sealed class JournalReader : IDisposable
         return await RepeatAsync(what, connection => JournalDeletion.StepThrough(connection, persistenceId, noted), cancellation).ConfigureAwait(false);
     }
 
-    /// <summary>Commits a tiny change: returns where the journal can be written, fails where it can't (disk full, not writable, unreachable).</summary>
+    /// <summary>Commits a change that leaves nothing: returns where the journal can be written, fails where it can't (disk full, not writable, unreachable).</summary>
     /// <param name="cancellation">Gives up while the call waits for its turn.</param>
     public Task ProbeAsync(CancellationToken cancellation = default) =>
         WriteAsync("writing to the journal", connection => { JournalDeletion.Probe(connection); return true; }, cancellation);

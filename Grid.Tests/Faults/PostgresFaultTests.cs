@@ -107,7 +107,7 @@ public sealed class PostgresFaultTests(PostgresServer server, ITestOutputHelper 
         await using var proxy = new PostgresProxy(server.Port);
         var database = proxy.Lead(await server.NewDatabaseAsync());
         await using var faulty = await FaultyJournal.StartAsync(NodeSetup.OnPostgres(database), output);
-        proxy.Delay = TimeSpan.FromMilliseconds(200);
+        proxy.Delay = TimeSpan.FromMilliseconds(40);
         for (var i = 0u; i < 4; i++) Assert.Equal(Ending.Applied, (await faulty.TryStoreAsync(i, i)).Ending);
         Assert.Equal(200, (await faulty.Node.HttpGetAsync("/health/ready")).Status);
         proxy.Delay = TimeSpan.FromSeconds(5);
@@ -238,7 +238,8 @@ public sealed class PostgresFaultTests(PostgresServer server, ITestOutputHelper 
     {
         foreach (var pid in server.Processes())
         {
-            using var prlimit = Process.Start("prlimit", ["--pid", pid.ToString(CultureInfo.InvariantCulture), $"--fsize={soft}:unlimited"]);
+            // As the server's user: root may lack the capability to limit somebody else's process.
+            using var prlimit = Process.Start(PostgresTools.Command("/usr/bin/prlimit", "--pid", pid.ToString(CultureInfo.InvariantCulture), $"--fsize={soft}:unlimited"))!;
             await prlimit.WaitForExitAsync();
             // A session may have ended meanwhile; new ones have the postmaster's limit, which comes first.
             Assert.True(prlimit.ExitCode == 0 || !Directory.Exists($"/proc/{pid}"), $"prlimit ended with {prlimit.ExitCode}");
