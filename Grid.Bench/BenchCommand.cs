@@ -16,6 +16,7 @@ internal static class BenchCommand
         var json = new Option<string?>("--json") { Description = "Also write the results there.", HelpName = "FILE", Recursive = true };
         var root = new RootCommand("Benchmarks of the Grid, side by side with its peers. docs/benchmarks.md explains every case.") { node, json };
         root.Add(Compare(node, json));
+        root.Add(Durable(node, json));
         root.Add(Alloc(node, json));
         root.Add(GarnetServer());
         var parse = root.Parse(args);
@@ -43,6 +44,33 @@ internal static class BenchCommand
                 Peers = parse.GetValue(peers) is { Length: > 0 } some ? some : ["redis", "garnet"],
                 Rounds = parse.GetValue(rounds),
                 OneObject = parse.GetValue(oneObject),
+            },
+            token)));
+        return command;
+    }
+
+    private static Command Durable(Option<string?> node, Option<string?> json)
+    {
+        var quick = new Option<bool>("--quick") { Description = "Short rounds, noisier." };
+        var names = new Option<string[]>("--case") { Description = $"Only this case; repeatable. Cases: {string.Join(", ", DurableCase.All.Select(c => c.Name))}.", HelpName = "NAME", AllowMultipleArgumentsPerToken = true };
+        var stores = new Option<DurableStore[]>("--store") { Description = "The Grid on this database only: sqlite, postgres. Both by default.", HelpName = "NAME" };
+        var rounds = new Option<int?>("--rounds") { Description = "Rounds of each case; 5 by default, 3 with --quick.", HelpName = "N" };
+        var directory = new Option<DirectoryInfo>("--directory") { Description = "Where all servers keep their files: the disk that is measured. By default the folder for temporary files.", HelpName = "DIR", DefaultValueFactory = _ => TemporaryDirectory.Default };
+        var settings = new Option<string[]>("--set") { Description = "A setting of the Grid's nodes, as grid.journal.event-target=1MiB; repeatable.", HelpName = "NAME=VALUE" };
+        names.AcceptOnlyFromAmong([.. DurableCase.All.Select(c => c.Name)]);
+        directory.AcceptExistingOnly();
+        var command = new Command("durable", "Acknowledged, durable puts: a persistent pool on SQLite and on PostgreSQL beside Redis with appendfsync always.") { quick, names, stores, rounds, directory, settings };
+        command.SetAction((parse, cancellation) => GuardAsync(cancellation, token => DurableRun.RunAsync(
+            new DurableOptions
+            {
+                NodePath = parse.GetValue(node),
+                JsonPath = parse.GetValue(json),
+                Quick = parse.GetValue(quick),
+                Cases = parse.GetValue(names) is { Length: > 0 } chosen ? DurableCase.All.Where(c => chosen.Contains(c.Name)).ToArray() : DurableCase.All,
+                Stores = parse.GetValue(stores) is { Length: > 0 } some ? some : [DurableStore.Sqlite, DurableStore.Postgres],
+                Rounds = parse.GetValue(rounds),
+                Parent = parse.GetRequiredValue(directory),
+                Settings = parse.GetValue(settings) ?? [],
             },
             token)));
         return command;

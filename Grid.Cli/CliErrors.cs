@@ -1,4 +1,5 @@
 using Grid.Cli.Files;
+using Grid.Cli.Transfer;
 using Grid.Client;
 
 namespace Grid.Cli;
@@ -11,6 +12,7 @@ internal static class CliErrors
     public static (int Code, string Message)? Describe(Exception exception) => exception switch
     {
         CliException e => (e.ExitCode, e.Message),
+        ExportFormatException e => (ExitCodes.Checksum, e.Message),
         ManifestException e => (ExitCodes.Checksum, e.Message),
         PageCorruptException e => (ExitCodes.Checksum, e.Message),
         GridUnavailableException e => (ExitCodes.CannotConnect, e.Message),

@@ -68,6 +68,9 @@ internal static class GridCommand
         Add(TreeCommands.Store(global), TreeCommands.StoreExamples);
         Add(TreeCommands.Fetch(global), TreeCommands.FetchExamples);
         Add(TreeCommands.List(global), TreeCommands.ListExamples);
+        Add(ExportCommand.Create(global), ExportCommand.Examples);
+        Add(ImportCommand.Create(global), ImportCommand.Examples);
+        Add(VerifyCommand.Create(global), VerifyCommand.Examples);
         Add(StatusCommand.Create(global), StatusCommand.Examples);
         Add(PingCommand.Create(global), PingCommand.Examples);
         foreach (var option in root.Options.OfType<HelpOption>()) option.Action = new ExamplesHelp((HelpAction)option.Action!, examples);

@@ -4,7 +4,7 @@ using Grid.Protocol;
 namespace Grid.Client;
 
 /// <summary>The answer to a control request: its status and a copy of its body.</summary>
-internal readonly record struct ControlAnswer(Status Status, byte[] Body);
+internal readonly record struct ControlAnswer(Status Status, byte[] Body, ObjectVersion Version = default);
 
 /// <summary>Reads the bodies of control answers. What makes no sense is a <see cref="GridProtocolException"/>.</summary>
 internal static class ControlAnswers
@@ -18,6 +18,12 @@ internal static class ControlAnswers
     public static Topology Topology(ControlAnswer answer) => Read(answer, Protocol.Topology.Read, CallOutcome.NotApplied);
 
     public static IReadOnlyList<PoolInfo> Pools(ControlAnswer answer) => Read<IReadOnlyList<PoolInfo>>(answer, ReadPools, CallOutcome.NotApplied);
+
+    public static ObjectListPart Objects(ControlAnswer answer) => Read(answer, ObjectListPart.Read, CallOutcome.NotApplied);
+
+    public static PageListPart PagesOf(ControlAnswer answer) => Read(answer, PageListPart.Read, CallOutcome.NotApplied);
+
+    public static VerifyPart Verified(ControlAnswer answer) => Read(answer, VerifyPart.Read, CallOutcome.NotApplied);
 
     private static PoolInfo[] ReadPools(ref BodyReader reader)
     {

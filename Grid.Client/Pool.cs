@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Grid.Protocol;
 
 namespace Grid.Client;
@@ -157,6 +158,69 @@ public sealed class Pool
         operation.HasNoEffect = Keeps(mode);
         operation.SetCondition(onlyIf);
         return _router.Start<GetBatchResult>(operation);
+    }
+
+    /// <summary>The pool's objects, their ids ascending, asked for a piece at a time.</summary>
+    /// <remarks>
+    /// Of a persistent pool: every object that holds a page from the beginning of the enumeration to its end; one that is written or emptied meanwhile may be there or not. No object is
+    /// loaded for it. Of an ephemeral pool: what the node this client is connected to holds at the time, and any of it may have vanished by the time it is read.
+    /// </remarks>
+    /// <param name="withEmpty">Persistent pools: also objects that hold nothing any more, but of which the journal has events.</param>
+    /// <param name="cancellationToken">Gives the enumeration up.</param>
+    /// <exception cref="NoSuchPoolException">The pool was destroyed.</exception>
+    /// <exception cref="GridException">It failed; nothing is changed by it in any case.</exception>
+    public async IAsyncEnumerable<ListedObject> ListObjectsAsync(bool withEmpty = false, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        var part = new ObjectListPart([], default, false);
+        while (!part.IsLast)
+        {
+            var request = new ObjectListRequest(Id, part.Next, ProtocolLimits.MaxListedObjects, withEmpty);
+            part = ControlAnswers.Objects(await _router.ControlAsync(Opcode.ListObjects, ControlBodies.Of(request), repeatable: true, cancellationToken).ConfigureAwait(false));
+            foreach (var item in part.Objects) yield return item;
+        }
+    }
+
+    /// <summary>The pages an object holds, their indexes ascending, a piece at a time. Each piece is what the object held at one instant.</summary>
+    /// <param name="obj">The object. It is loaded for it (its index, not its pages).</param>
+    /// <param name="from">The first index asked for.</param>
+    /// <param name="cancellationToken">Gives the enumeration up.</param>
+    /// <exception cref="NoSuchPoolException">The pool was destroyed.</exception>
+    /// <exception cref="PageCorruptException">The object's journal is damaged.</exception>
+    /// <exception cref="GridException">It failed; nothing is changed by it in any case.</exception>
+    public async IAsyncEnumerable<PageList> ListPagesAsync(ObjectId obj, uint from = 0, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        for (var next = (uint?)from; next is { } index;)
+        {
+            var operation = _router.Rent(this, obj, Opcode.ListPages, null, cancellationToken);
+            operation.Index = index;
+            operation.Most = PageList.MaxIndexes;
+            operation.HasNoEffect = true;
+            var answer = await _router.Start<ControlAnswer>(operation).ConfigureAwait(false);
+            var part = ControlAnswers.PagesOf(answer);
+            next = part.IsLast ? null : part.Next;
+            yield return new PageList(part.Indexes, answer.Version, part.IsLast);
+        }
+    }
+
+    /// <summary>
+    /// Has the node check what its journal holds of an object of a persistent pool, a piece at a time: every event's header and entries, every page's checksum and size, and that none is missing.
+    /// Nothing is changed, and no page travels.
+    /// </summary>
+    /// <param name="obj">The object. It is not loaded for it.</param>
+    /// <param name="cancellationToken">Gives the verification up.</param>
+    /// <exception cref="NoSuchPoolException">The pool was destroyed.</exception>
+    /// <exception cref="GridArgumentException">The pool is ephemeral.</exception>
+    /// <exception cref="GridException">The journal could not be read; damage is no exception.</exception>
+    public async IAsyncEnumerable<VerifyPart> VerifyObjectAsync(ObjectId obj, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        const int BytesAtOnce = 4 << 20;
+        var part = new VerifyPart(false, 0, 0, 0, 0, []);
+        while (!part.IsLast)
+        {
+            var request = new VerifyRequest(Id, obj, part.Last, BytesAtOnce);
+            part = ControlAnswers.Verified(await _router.ControlAsync(Opcode.VerifyObject, ControlBodies.Of(request), repeatable: true, cancellationToken).ConfigureAwait(false));
+            yield return part;
+        }
     }
 
     private static RequestFlags FlagsOf(GetMode mode) => mode switch

@@ -36,6 +36,9 @@ public enum Opcode : byte
     /// <summary>Reads many pages of one object at one instant.</summary>
     GetBatch = 21,
 
+    /// <summary>Which pages an object holds, in order, a piece at a time.</summary>
+    ListPages = 22,
+
     /// <summary>Creates a pool (or joins a shared one of the same name and attributes).</summary>
     PoolCreate = 32,
 
@@ -57,6 +60,12 @@ public enum Opcode : byte
     /// <summary>Destroys a private pool; leaves a shared one.</summary>
     PoolDestroy = 38,
 
+    /// <summary>Which objects a pool holds, in order, a piece at a time.</summary>
+    ListObjects = 39,
+
+    /// <summary>Checks a piece of what the journal holds of an object of a persistent pool. Changes nothing.</summary>
+    VerifyObject = 40,
+
     /// <summary>Benchmark aid: a get's answer of one page made without any actor. Only where <c>grid.gateway.echo</c> is on.</summary>
     Echo = 64,
 }
@@ -69,5 +78,5 @@ public static class OpcodeExtensions
 
     /// <summary>Whether the operation addresses one object and so begins with an <see cref="ObjectRequestHead"/>.</summary>
     /// <param name="opcode">The opcode.</param>
-    public static bool IsObjectOperation(this Opcode opcode) => opcode is >= Opcode.Put and <= Opcode.GetBatch;
+    public static bool IsObjectOperation(this Opcode opcode) => opcode is >= Opcode.Put and <= Opcode.ListPages;
 }

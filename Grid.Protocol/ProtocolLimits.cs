@@ -30,6 +30,18 @@ public static class ProtocolLimits
     /// <summary>The longest string anywhere else in a frame, in bytes of UTF-8.</summary>
     public const int MaxStringBytes = 4096;
 
+    /// <summary>The most page numbers in one piece of a list of pages.</summary>
+    public const int MaxListedPages = 16384;
+
+    /// <summary>The most objects in one piece of a list of objects.</summary>
+    public const int MaxListedObjects = 1024;
+
+    /// <summary>The most bytes of events that one request to verify may have read.</summary>
+    public const int MaxVerifyBytes = 16 << 20;
+
+    /// <summary>The most damages one answer to a verification tells of: it ends there, and the next goes on.</summary>
+    public const int MaxDamages = 64;
+
     /// <summary>The longest body of the first frame of a connection, before its sender is known.</summary>
     public const int MaxHelloBodyBytes = 16 << 10;
 }

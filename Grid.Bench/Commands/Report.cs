@@ -14,7 +14,7 @@ internal static class Report
     /// <param name="output">Where to.</param>
     /// <param name="results">The results.</param>
     /// <param name="options">How they were made.</param>
-    public static void WriteTable(TextWriter output, IReadOnlyList<CaseResult> results, CompareOptions options)
+    public static void WriteTable(TextWriter output, IReadOnlyList<CaseResult> results, RoundOptions options)
     {
         var peers = results.SelectMany(result => result.Peers).Distinct().ToArray();
         var rows = new List<string[]> { (string[])["case", "unit", "grid", .. peers, .. peers.Select(peer => $"vs {peer}")] };

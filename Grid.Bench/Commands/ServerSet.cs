@@ -6,7 +6,7 @@ namespace Grid.Bench.Commands;
 /// <summary>The servers of a comparison and the connections to them; ends all of them, the newest first.</summary>
 internal sealed class ServerSet : IAsyncDisposable
 {
-    private readonly Stack<IAsyncDisposable> _open = new();
+    private readonly Opened _open = new();
 
     /// <summary>Starts the servers, the Grid first.</summary>
     /// <param name="options">What was asked for.</param>
@@ -15,33 +15,23 @@ internal sealed class ServerSet : IAsyncDisposable
     public async Task<IReadOnlyList<PageTarget>> StartAsync(CompareOptions options, CancellationToken cancellation)
     {
         var targets = new List<PageTarget>();
-        var node = Keep(await NodeServer.StartAsync(options.NodePath, cancellation));
-        targets.Add(Keep(await GridTarget.ConnectAsync(node.DataPort, options.OneObject, cancellation)));
+        var node = _open.Keep(await NodeServer.StartAsync(options.NodePath, cancellation));
+        targets.Add(_open.Keep(await GridTarget.ConnectAsync(node.DataPort, options.OneObject, cancellation)));
         if (options.Peers.Contains("redis"))
         {
-            var redis = Keep(await RedisServer.StartAsync(cancellation));
-            targets.Add(Keep(await RedisTarget.ConnectAsync("redis", redis.Port)));
+            var redis = _open.Keep(await RedisServer.StartAsync(cancellation));
+            targets.Add(_open.Keep(await RedisTarget.ConnectAsync("redis", redis.Port)));
         }
 
         if (options.Peers.Contains("garnet"))
         {
-            var garnet = Keep(await GarnetProcess.StartAsync(cancellation));
-            targets.Add(Keep(await RedisTarget.ConnectAsync("garnet", garnet.Port)));
+            var garnet = _open.Keep(await GarnetProcess.StartAsync(cancellation));
+            targets.Add(_open.Keep(await RedisTarget.ConnectAsync("garnet", garnet.Port)));
         }
 
         return targets;
     }
 
     /// <inheritdoc/>
-    public async ValueTask DisposeAsync()
-    {
-        while (_open.TryPop(out var open)) await open.DisposeAsync();
-    }
-
-    private T Keep<T>(T open)
-        where T : IAsyncDisposable
-    {
-        _open.Push(open);
-        return open;
-    }
+    public ValueTask DisposeAsync() => _open.DisposeAsync();
 }

@@ -1,7 +1,7 @@
 namespace Grid.Bench.Harness;
 
 /// <summary>
-/// The keys and what is stored under them: random pages, each different. Key k holds page (k + salt) modulo their number; a new salt for every put round
+/// The keys and what is stored under them: pages, random unless others are given, each different. Key k holds page (k + salt) modulo their number; a new salt for every put round
 /// makes puts overwrite with other bytes.
 /// </summary>
 internal sealed class Payload
@@ -18,11 +18,18 @@ internal sealed class Payload
     /// <summary>Groups.</summary>
     public const int Groups = Keys / PagesPerGroup;
 
-    private const int DistinctPages = 4099;
-    private readonly byte[] _bytes = new byte[DistinctPages * PageBytes];
+    /// <summary>Different pages.</summary>
+    public const int DistinctPages = 4099;
 
-    /// <summary>Makes the pages.</summary>
-    public Payload() => new Random(20240229).NextBytes(_bytes);
+    private readonly byte[] _bytes;
+
+    /// <summary>Makes random pages.</summary>
+    public Payload()
+        : this(new byte[DistinctPages * PageBytes]) => new Random(20240229).NextBytes(_bytes);
+
+    /// <summary>Stores given pages.</summary>
+    /// <param name="pages">The bytes of as many pages as there are different ones.</param>
+    public Payload(byte[] pages) => _bytes = pages.Length == DistinctPages * PageBytes ? pages : throw new ArgumentException("There must be one page after the other.", nameof(pages));
 
     /// <summary>What puts store now.</summary>
     public int Salt { get; private set; }

@@ -20,16 +20,23 @@ internal sealed class NodeServer : IAsyncDisposable
     /// <summary>Starts a node.</summary>
     /// <param name="path">Grid.Node.dll; null is the one built beside this program.</param>
     /// <param name="cancellation">Gives up.</param>
-    public static async Task<NodeServer> StartAsync(string? path, CancellationToken cancellation)
+    public static Task<NodeServer> StartAsync(string? path, CancellationToken cancellation) => StartAsync(path, TemporaryDirectory.Default, [], cancellation);
+
+    /// <summary>Starts a node.</summary>
+    /// <param name="path">Grid.Node.dll; null is the one built beside this program.</param>
+    /// <param name="parent">Where its folder is made.</param>
+    /// <param name="more">Further settings, each <c>name=value</c>.</param>
+    /// <param name="cancellation">Gives up.</param>
+    public static async Task<NodeServer> StartAsync(string? path, DirectoryInfo parent, IReadOnlyList<string> more, CancellationToken cancellation)
     {
         path ??= FindNode();
         if (!File.Exists(path)) throw new BenchException($"there is no node at {path}: build it first (dotnet build Grid.Node -c Release)");
-        var directory = Directory.CreateTempSubdirectory("grid-bench-");
+        var directory = TemporaryDirectory.Make(parent, "grid-bench-");
         var ports = Path.Combine(directory.FullName, "ports.json");
         string[] settings =
         [
             $"grid.node.data-directory={Path.Combine(directory.FullName, "data")}", "grid.gateway.port=0", "grid.admin.port=0", "grid.cluster.port=0",
-            "grid.gateway.echo=on", "grid.memory.limit=1GiB",
+            "grid.gateway.echo=on", "grid.memory.limit=1GiB", .. more,
         ];
         var process = ChildProcess.Start("the Grid node", ChildProcess.DotNet, [path, .. settings.SelectMany(setting => new[] { "--set", setting }), "--ports-file", ports]);
         var node = new NodeServer(process, directory);

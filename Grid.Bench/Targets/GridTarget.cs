@@ -4,27 +4,35 @@ using Grid.Protocol;
 
 namespace Grid.Bench.Targets;
 
-/// <summary>The Grid through its own client, one connection: an ephemeral pool, gets that keep.</summary>
+/// <summary>The Grid through its own client, one connection: a pool, gets that keep.</summary>
 internal sealed class GridTarget : PageTarget
 {
     private readonly GridClient _client;
     private readonly Pool _pool;
-    private readonly bool _oneObject;
+    private readonly int _pagesPerObject;
 
-    private GridTarget(GridClient client, Pool pool, bool oneObject) => (_client, _pool, _oneObject) = (client, pool, oneObject);
+    private GridTarget(GridClient client, Pool pool, int pagesPerObject) => (_client, _pool, _pagesPerObject) = (client, pool, pagesPerObject);
 
     /// <inheritdoc/>
     public override string Name => "grid";
 
+    /// <summary>Connects to a node and makes an ephemeral pool.</summary>
+    /// <param name="port">The node's data port on loopback.</param>
+    /// <param name="oneObject">Whether all pages go into one object; else 64 into each.</param>
+    /// <param name="cancellation">Gives up.</param>
+    public static Task<GridTarget> ConnectAsync(int port, bool oneObject, CancellationToken cancellation) =>
+        ConnectAsync(port, new PoolOptions { PageSizeBytes = Payload.PageBytes }, oneObject ? Payload.Keys : Payload.PagesPerGroup, cancellation);
+
     /// <summary>Connects to a node and makes a pool.</summary>
     /// <param name="port">The node's data port on loopback.</param>
-    /// <param name="oneObject">Whether all pages go into one object.</param>
+    /// <param name="options">The pool.</param>
+    /// <param name="pagesPerObject">Pages that go into one object; a multiple of a group.</param>
     /// <param name="cancellation">Gives up.</param>
-    public static async Task<GridTarget> ConnectAsync(int port, bool oneObject, CancellationToken cancellation)
+    public static async Task<GridTarget> ConnectAsync(int port, PoolOptions options, int pagesPerObject, CancellationToken cancellation)
     {
         var client = await GridClient.ConnectAsync($"grid://127.0.0.1:{port}?timeout=30s", cancellation);
-        var pool = await client.CreatePoolAsync("bench", new PoolOptions { PageSizeBytes = Payload.PageBytes }, cancellation);
-        return new GridTarget(client, pool, oneObject);
+        var pool = await client.CreatePoolAsync("bench", options, cancellation);
+        return new GridTarget(client, pool, pagesPerObject);
     }
 
     /// <inheritdoc/>
@@ -60,9 +68,9 @@ internal sealed class GridTarget : PageTarget
     /// <inheritdoc/>
     public override ValueTask DisposeAsync() => _client.DisposeAsync();
 
-    private ObjectId Object(int key) => ObjectId.FromUInt64(_oneObject ? 0 : (ulong)(key / Payload.PagesPerGroup));
+    private ObjectId Object(int key) => ObjectId.FromUInt64((ulong)(key / _pagesPerObject));
 
-    private uint Index(int key) => (uint)(_oneObject ? key : key % Payload.PagesPerGroup);
+    private uint Index(int key) => (uint)(key % _pagesPerObject);
 
     private void Fill(WriteBatch batch, int group, Payload payload)
     {

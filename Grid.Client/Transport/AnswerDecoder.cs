@@ -23,6 +23,7 @@ internal static class AnswerDecoder
             Opcode.Put => header.Status is Status.Ok or Status.Refused && rest.IsEmpty,
             Opcode.FlushPage or Opcode.FlushObject => header.Status is Status.Ok or Status.Miss && rest.IsEmpty,
             Opcode.WriteBatch => TryReadWriteBatch(operation, header.Status, rest),
+            Opcode.ListPages => TryReadPageList(operation, header.Status, rest),
             _ => TryReadGetBatch(operation, header.Status, rest),
         };
     }
@@ -60,6 +61,12 @@ internal static class AnswerDecoder
         }
 
         return true;
+    }
+
+    private static bool TryReadPageList(Operation operation, Status status, ReadOnlySpan<byte> rest)
+    {
+        operation.Body = rest.ToArray();
+        return status == Status.Ok;
     }
 
     private static bool TryReadControl(Operation operation, Status status, ReadOnlySpan<byte> body)

@@ -37,6 +37,9 @@ internal sealed class Operation :
 
     public uint Index { get; set; }
 
+    /// <summary>List of pages: the most page numbers.</summary>
+    public int Most { get; set; }
+
     public int PageSizeBytes { get; set; }
 
     /// <summary>A put's page; the body of a control request.</summary>
@@ -103,7 +106,7 @@ internal sealed class Operation :
 
     public BatchBits Bits { get; set; }
 
-    /// <summary>A control answer's body.</summary>
+    /// <summary>A control answer's body, or a list of pages.</summary>
     public byte[] Body { get; set; } = [];
 
     /// <summary>Bytes of an echo's page.</summary>
@@ -194,7 +197,7 @@ internal sealed class Operation :
     ControlAnswer IValueTaskSource<ControlAnswer>.GetResult(short token)
     {
         _core.GetResult(token);
-        var result = new ControlAnswer(Status, Body);
+        var result = new ControlAnswer(Status, Body, Opcode == Opcode.ListPages ? Version : default);
         Return();
         return result;
     }

@@ -85,9 +85,7 @@ internal sealed class Receiver
     {
         try
         {
-            // The socket sends asynchronously, so it does not block; waiting in the kernel itself saves the hop from the runtime's own socket thread.
-            _socket.Poll(Timeout.InfiniteTimeSpan, SelectMode.SelectRead);
-            var bytes = _socket.Receive(_buffer.AsSpan(_end));
+            var bytes = ReadySocket.Receive(_socket, _buffer.AsSpan(_end));
             if (bytes == 0) return Failures.Closed(_connection.Name);
             _end += bytes;
             _connection.NoteReceived();

@@ -16,10 +16,12 @@ internal sealed class ReceiverThreads(Func<long, bool> lead)
     private readonly object _gate = new();
     private long _lentTurn;
     private long _turns;
-    private long _seenLentTurn;
+    private long _lends;
+    private long _seenLends;
     private int _leaderId;
     private int _rescues;
-    private bool _isSomebodyIdle;
+    private int _idle;
+    private int _calls;
     private bool _isOver;
 
     /// <summary>Whether a leader may run callers' code itself.</summary>
@@ -32,6 +34,7 @@ internal sealed class ReceiverThreads(Func<long, bool> lead)
     public void Lend(long turn)
     {
         _leaderId = Environment.CurrentManagedThreadId;
+        _lends++;
         Volatile.Write(ref _lentTurn, turn);
     }
 
@@ -49,8 +52,9 @@ internal sealed class ReceiverThreads(Func<long, bool> lead)
     public void Tick()
     {
         var turn = Volatile.Read(ref _lentTurn);
-        if (turn != 0 && turn == _seenLentTurn && Replace(turn)) _rescues++;
-        _seenLentTurn = turn;
+        var lends = Volatile.Read(ref _lends);
+        if (turn != 0 && lends == _seenLends && Replace(turn)) _rescues++;
+        _seenLends = lends;
     }
 
     /// <summary>Nobody receives any more.</summary>
@@ -69,9 +73,9 @@ internal sealed class ReceiverThreads(Func<long, bool> lead)
         lock (_gate)
         {
             if (_isOver) return true;
-            if (_isSomebodyIdle)
+            if (_idle > _calls)
             {
-                _isSomebodyIdle = false;
+                _calls++;
                 Monitor.Pulse(_gate);
                 return true;
             }
@@ -92,16 +96,17 @@ internal sealed class ReceiverThreads(Func<long, bool> lead)
     {
         lock (_gate)
         {
-            if (_isOver || _isSomebodyIdle) return false;
-            _isSomebodyIdle = true;
-            while (_isSomebodyIdle && !_isOver)
+            // One that waits is enough. A call belongs to whoever takes it: one that was called and has not woken yet does not count as waiting.
+            if (_isOver || _idle > _calls) return false;
+            _idle++;
+            while (_calls == 0 && !_isOver && (Monitor.Wait(_gate, IdleBeforeEnd) || _calls > 0))
             {
-                if (Monitor.Wait(_gate, IdleBeforeEnd) || !_isSomebodyIdle) continue;
-                _isSomebodyIdle = false;
-                return false;
             }
 
-            return !_isOver;
+            _idle--;
+            if (_isOver || _calls == 0) return false;
+            _calls--;
+            return true;
         }
     }
 }

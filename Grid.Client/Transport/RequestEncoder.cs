@@ -10,7 +10,7 @@ internal static class RequestEncoder
     public static int BodyBytes(Operation operation) => operation.Opcode switch
     {
         Opcode.Put => ObjectRequestHead.FixedBytes + operation.Page.Length,
-        Opcode.Get or Opcode.FlushPage or Opcode.FlushObject => ObjectRequestHead.FixedBytes,
+        Opcode.Get or Opcode.FlushPage or Opcode.FlushObject or Opcode.ListPages => ObjectRequestHead.FixedBytes,
         Opcode.WriteBatch => ObjectRequestHead.SizeBytes(operation.Flags) + (operation.Batch!.Count * BatchEntry.SizeBytes) + operation.Batch.PageBytes,
         Opcode.GetBatch => ObjectRequestHead.SizeBytes(operation.Flags) + (operation.Indexes.Length * sizeof(uint)),
         _ => operation.Page.Length,
@@ -32,6 +32,9 @@ internal static class RequestEncoder
                 break;
             case Opcode.Get or Opcode.FlushPage or Opcode.FlushObject:
                 WriteHead(operation, 0, body);
+                break;
+            case Opcode.ListPages:
+                WriteHead(operation, operation.Most, body);
                 break;
             case Opcode.WriteBatch:
                 WriteBatch(operation, body);

@@ -40,6 +40,10 @@ internal static class AnswerWriter
                 WriteHead(output, request, EchoPage.Length);
                 output.Write(EchoPage);
                 break;
+            case Opcode.ListPages:
+                WriteHead(output, request, request.Body!.Length);
+                output.Write(request.Body);
+                break;
             case >= Opcode.Put and <= Opcode.GetBatch:
                 WriteHead(output, request, 0);
                 break;

@@ -48,11 +48,11 @@ internal static class ControlOperations
             switch (opcode)
             {
                 case Opcode.Topology:
-                    Answer(request, Status.Ok, (ref BodyWriter writer) => services.Topology().Write(ref writer));
+                    request.AnswerBody(Status.Ok, default, (ref BodyWriter writer) => services.Topology().Write(ref writer));
                     break;
                 case Opcode.PoolList:
                     var list = await pools.ListAsync(caller.Tenant, CancellationToken.None).ConfigureAwait(false);
-                    Answer(request, Status.Ok, (ref BodyWriter writer) =>
+                    request.AnswerBody(Status.Ok, default, (ref BodyWriter writer) =>
                     {
                         writer.UInt32((uint)list.Count);
                         foreach (var pool in list) PoolCodec.WriteInfo(ref writer, pool);
@@ -61,7 +61,7 @@ internal static class ControlOperations
                 case Opcode.PoolStat:
                     var stat = await pools.StatAsync(caller.Tenant, name, CancellationToken.None).ConfigureAwait(false);
                     if (stat.Stat is null) request.Fail(stat.Status, stat.Text);
-                    else Answer(request, Status.Ok, (ref BodyWriter writer) => PoolCodec.WriteStat(ref writer, stat.Stat));
+                    else request.AnswerBody(Status.Ok, default, (ref BodyWriter writer) => PoolCodec.WriteStat(ref writer, stat.Stat));
                     break;
                 default:
                     var answer = opcode switch
@@ -73,7 +73,7 @@ internal static class ControlOperations
                         _ => await pools.DestroyAsync(caller.Tenant, caller.Member, name, CancellationToken.None).ConfigureAwait(false),
                     };
                     if (answer.Status.IsError()) request.Fail(answer.Status, answer.Text);
-                    else Answer(request, answer.Status, (ref BodyWriter writer) =>
+                    else request.AnswerBody(answer.Status, default, (ref BodyWriter writer) =>
                     {
                         if (opcode != Opcode.PoolDestroy) PoolCodec.WriteInfo(ref writer, answer.Pool!);
                     });
@@ -84,16 +84,5 @@ internal static class ControlOperations
         {
             request.Fail(Status.FailedUnknown, $"the pool registry failed: {failure.Message}");
         }
-    }
-
-    private delegate void WriteBody(ref BodyWriter writer);
-
-    private static void Answer(ObjectRequest request, Status status, WriteBody write)
-    {
-        var output = new ArrayBufferWriter<byte>();
-        var writer = new BodyWriter(output);
-        write(ref writer);
-        request.Body = output.WrittenSpan.ToArray();
-        request.Answer(status, default);
     }
 }

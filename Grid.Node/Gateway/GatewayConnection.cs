@@ -200,10 +200,11 @@ internal sealed class GatewayConnection : IRequestSink
             case Opcode.Echo when _services.Limits.Echo:
                 request.AnswerDirectly(Status.Ok);
                 return true;
-            case Opcode.Topology or (>= Opcode.PoolCreate and <= Opcode.PoolDestroy):
+            case Opcode.Topology or (>= Opcode.PoolCreate and <= Opcode.VerifyObject):
                 try
                 {
-                    ControlOperations.Start(header.Opcode, body, request, _services, _hello);
+                    if (header.Opcode is Opcode.ListObjects or Opcode.VerifyObject) PoolListings.Start(header.Opcode, body, request, _services, _hello);
+                    else ControlOperations.Start(header.Opcode, body, request, _services, _hello);
                     return true;
                 }
                 catch (ProtocolException wrong)

@@ -40,6 +40,7 @@ internal static class RequestParser
             Opcode.Put => ParsePut(head, body, request, pool, services.Objects.Store),
             Opcode.WriteBatch => ParseWriteBatch(head, body, request, pool, services.Objects.Store),
             Opcode.GetBatch => ParseGetBatch(head, body, request, pool),
+            Opcode.ListPages => ParseListPages(head, body, request),
             _ => body.Length == 0 && head.Count == 0 ? null : ParseError.Malformed("the frame has bytes beyond its request"),
         };
     }
@@ -124,6 +125,15 @@ internal static class RequestParser
         if (Duplicate(entries.AsSpan(0, head.Count)) is { } twice) return ParseError.BadArgument($"index {twice} stands in the batch twice");
         request.Count = head.Count;
         request.Pages.AsSpan(0, head.Count).Clear();
+        return null;
+    }
+
+    private static ParseError? ParseListPages(in ObjectRequestHead head, in ReadOnlySequence<byte> body, ObjectRequest request)
+    {
+        if (body.Length != 0) return ParseError.Malformed("the frame has bytes beyond its request");
+        if (head.Count is < 1 or > ProtocolLimits.MaxListedPages)
+            return ParseError.BadArgument($"a piece of a list has 1 to {ProtocolLimits.MaxListedPages} pages, not {head.Count}");
+        request.Most = head.Count;
         return null;
     }
 

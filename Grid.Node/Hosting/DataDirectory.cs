@@ -56,6 +56,27 @@ internal sealed class DataDirectory : IDisposable
         }
     }
 
+    /// <summary>Sees that no node holds the directory, without writing anything to it.</summary>
+    /// <param name="path">Full path.</param>
+    /// <exception cref="StartupException">A node uses it.</exception>
+    public static void DemandUnused(string path)
+    {
+        var file = Path.Combine(path, LockName);
+        if (!File.Exists(file)) return;
+        try
+        {
+            new FileStream(file, FileMode.Open, FileAccess.ReadWrite, FileShare.None).Dispose();
+        }
+        catch (IOException e) when (e.HResult == WouldBlock)
+        {
+            throw new StartupException(ExitCodes.Surroundings, $"grid.node.data-directory: a node{Owner(path)} is running on {path}; stop it, or ask it instead (grid verify without --offline)", e);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw Unusable(path, e);
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose() => _lock.Dispose();
 

@@ -21,11 +21,8 @@ internal sealed class GridNode : INodeStatusSource
     /// <summary>How long an object's failed writer rests before the next one starts.</summary>
     private static readonly TimeSpan WriterBackoff = TimeSpan.FromSeconds(1);
 
-    /// <summary>What the runtime, its heap and the buffers of connections take of the memory limit before the first page.</summary>
+    /// <summary>What the runtime and its heap take of the memory limit before the first page and the first connection.</summary>
     private const long RuntimeBytes = 64L << 20;
-
-    /// <summary>Heads of events that a recovering object reads at once.</summary>
-    private const int RecoveryRowsPerRead = 256;
 
     private readonly GridSettings _settings;
     private readonly ILoggerFactory _loggers;
@@ -50,15 +47,7 @@ internal sealed class GridNode : INodeStatusSource
         _store = new PageStore(new PageStoreOptions(settings.Memory.LimitBytes));
         _store.Reserve(Math.Min(RuntimeBytes, settings.Memory.LimitBytes / 4));
         _door = new GatewayConnectionHandler(settings.Gateway.MaxConnections, loggers.CreateLogger("Grid.Gateway"));
-        var journal = settings.Journal;
-        _journalOptions = new JournalOptions
-        {
-            Provider = journal.Provider,
-            Path = journal.Path,
-            ConnectionString = journal.ConnectionString,
-            EventTargetBytes = journal.EventTargetBytes,
-            WriteTimeout = journal.WriteTimeout,
-        };
+        _journalOptions = settings.Journal.ToOptions();
         _journal = new JournalReader(_journalOptions);
         _health = new JournalHealth(metrics, _journal.ProbeAsync, cancellation => _journal.HighestSequenceNrAsync(JournalIds.Pools, cancellation));
         _journal.OnUnavailable = _health.Down;
@@ -93,7 +82,8 @@ internal sealed class GridNode : INodeStatusSource
             Pools = _pools,
             Journal = _journal,
             Health = _health,
-            Limits = new ObjectLimits(_settings.Journal.EventTargetBytes, WriterBackoff, RecoveryRowsPerRead),
+            CleaningTurns = new CleaningTurns(_settings.Journal.CleanAtOnce),
+            Limits = new ObjectLimits(_settings.Journal.EventTargetBytes, WriterBackoff, UpkeepLimits()),
             DataAddress = publicAddress,
         };
         var pools = PoolsSetup.Start(_system, PoolsSettings(), _pools);
@@ -105,6 +95,13 @@ internal sealed class GridNode : INodeStatusSource
     {
         CountPages = _journal.CountPagesAsync,
         DeletePool = (pool, cancellation) => _journal.DeletePrefixAsync(JournalIds.PoolPrefix(pool), cancellation),
+    };
+
+    private UpkeepLimits UpkeepLimits() => new()
+    {
+        CheckpointEvents = _settings.Journal.CheckpointEvents,
+        CleanMinDeadBytes = _settings.Journal.CleanMinDeadBytes,
+        CleanDeadPercent = _settings.Journal.CleanDeadPercent,
     };
 
     private void StartServing(ActorSystem system, ObjectServices objects, IPools pools, string publicAddress)
@@ -202,10 +199,11 @@ internal sealed class GridNode : INodeStatusSource
     {
         var up = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         cluster.RegisterOnMemberUp(() => up.TrySetResult());
-        if (_settings.Cluster.SeedNodes.Count == 0)
-            await cluster.JoinAsync(cluster.SelfAddress, cancellation);
-        else
-            await cluster.JoinSeedNodesAsync(_settings.Cluster.SeedNodes.Select(seed => Address.Parse($"akka.tcp://{_settings.Cluster.Name}@{seed}")), cancellation);
+        // Not the awaitable kind: that gives up after akka.cluster.seed-node-timeout, which a busy machine may take; this goes on trying.
+#pragma warning disable VSTHRD103 // They do not block.
+        if (_settings.Cluster.SeedNodes.Count == 0) cluster.Join(cluster.SelfAddress);
+        else cluster.JoinSeedNodes(_settings.Cluster.SeedNodes.Select(seed => Address.Parse($"akka.tcp://{_settings.Cluster.Name}@{seed}")));
+#pragma warning restore VSTHRD103
         await up.Task.WaitAsync(cancellation);
     }
 

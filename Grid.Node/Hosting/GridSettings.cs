@@ -118,6 +118,28 @@ public sealed record JournalSettings
     /// <summary>How long a write may take.</summary>
     public required TimeSpan WriteTimeout { get; init; }
 
+    /// <summary>The same as the journal takes it.</summary>
+    public JournalOptions ToOptions() => new()
+    {
+        Provider = Provider,
+        Path = Path,
+        ConnectionString = ConnectionString,
+        EventTargetBytes = EventTargetBytes,
+        WriteTimeout = WriteTimeout,
+    };
+
+    /// <summary>Events to replay before an object's index is written as a checkpoint.</summary>
+    public required int CheckpointEvents { get; init; }
+
+    /// <summary>The share of an object's journal that must be dead before it is cleaned, in percent.</summary>
+    public required int CleanDeadPercent { get; init; }
+
+    /// <summary>The least dead bytes for which an object's journal is cleaned.</summary>
+    public required long CleanMinDeadBytes { get; init; }
+
+    /// <summary>Objects that clean their journals at the same time.</summary>
+    public required int CleanAtOnce { get; init; }
+
     /// <summary>Where the journal is; nothing secret.</summary>
     public override string ToString() => Provider == JournalProvider.Sqlite ? $"sqlite {Path}" : "postgresql";
 }

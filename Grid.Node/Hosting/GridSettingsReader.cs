@@ -103,6 +103,10 @@ internal static partial class GridSettingsReader
             ConnectionString = ConnectionString(read),
             EventTargetBytes = (int)read.Bytes("grid.journal.event-target", 4096, ProtocolLimits.MaxBatchBytes),
             WriteTimeout = read.Duration("grid.journal.write-timeout", Tenth, TimeSpan.FromMinutes(10)),
+            CheckpointEvents = read.Number("grid.journal.checkpoint-events", 1, Objects.UpkeepLimits.MaxEventsToReplay),
+            CleanDeadPercent = read.Number("grid.journal.clean-dead-percent", 20, 90),
+            CleanMinDeadBytes = read.Bytes("grid.journal.clean-min-dead", 4096, 1L << 40),
+            CleanAtOnce = read.Number("grid.journal.clean-at-once", 1, 64),
         };
     }
 

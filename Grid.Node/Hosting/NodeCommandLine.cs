@@ -14,6 +14,9 @@ internal sealed record NodeCommandLine
           --set NAME=VALUE      one setting, e.g. --set grid.gateway.port=7080; repeatable, wins over files and environment
           --base-directory DIR  where a relative grid.node.data-directory begins (default: the working directory)
           --ports-file FILE     once serving, writes {"data":…,"admin":…,"cluster":…} there: the ports it listens on
+          --verify-pool NAME    reads the journal of a pool, tells one JSON object a line what it found, and exits; the node must not run
+                                (grid verify --offline does this and makes a report of it)
+          --tenant NAME         whose pool --verify-pool names (default: default)
           --print-config        prints every setting with its value and source (secrets redacted) and exits
           --print-schema DB     prints the SQL that makes the journal's tables, for postgresql or sqlite, and exits
           --version             prints the version and exits
@@ -25,7 +28,8 @@ internal sealed record NodeCommandLine
                     3 port in use or data directory not usable, 4 removed from the cluster (start it again).
         """;
 
-    private static readonly string[] Options = ["--config", "--set", "--base-directory", "--ports-file", "--print-config", "--print-schema", "--version", "--help"];
+    private static readonly string[] Options =
+        ["--config", "--set", "--base-directory", "--ports-file", "--verify-pool", "--tenant", "--print-config", "--print-schema", "--version", "--help"];
 
     /// <summary>--config, in order.</summary>
     public IReadOnlyList<string> Files { get; private init; } = [];
@@ -38,6 +42,12 @@ internal sealed record NodeCommandLine
 
     /// <summary>--ports-file.</summary>
     public string? PortsFile { get; private init; }
+
+    /// <summary>--verify-pool.</summary>
+    public string? VerifyPool { get; private init; }
+
+    /// <summary>--tenant.</summary>
+    public string Tenant { get; private init; } = "default";
 
     /// <summary>--print-config.</summary>
     public bool PrintConfig { get; private init; }
@@ -72,6 +82,8 @@ internal sealed record NodeCommandLine
                 case "--set": overrides.Add(Override(Value())); break;
                 case "--base-directory": result = result with { BaseDirectory = Path.GetFullPath(Value()) }; break;
                 case "--ports-file": result = result with { PortsFile = Path.GetFullPath(Value()) }; break;
+                case "--verify-pool": result = result with { VerifyPool = Value() }; break;
+                case "--tenant": result = result with { Tenant = Value() }; break;
                 case "--print-config" when inline == null: result = result with { PrintConfig = true }; break;
                 case "--print-schema": result = result with { PrintSchema = Provider(Value()) }; break;
                 case "--version" when inline == null: result = result with { PrintVersion = true }; break;

@@ -28,6 +28,7 @@ internal sealed class NodeProcess(GridSettings settings, string? portsFile, ILog
             if (command.PrintConfig) return Print(EffectiveConfig.Print(layers));
 
             using var signals = new StopSignals();
+            if (command.VerifyPool is { } pool) return await VerifyMode.RunAsync(settings, command.Tenant, pool, Console.Out, signals.Stop);
             using var loggers = NodeLog.Create(settings.Log);
             return await new NodeProcess(settings, command.PortsFile, loggers, signals).RunLoggedAsync();
         }

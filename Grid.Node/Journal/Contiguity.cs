@@ -36,7 +36,7 @@ internal sealed class Contiguity
     {
         var sequenceNr = reader.GetInt64(0);
         if (sequenceNr != Last + 1) throw Missing(sequenceNr);
-        if (reader.IsDBNull(1) || reader.GetInt32(1) != JournalEventSerializer.Id || reader.IsDBNull(2) || reader.GetString(2) != JournalEventSerializer.ManifestW1)
+        if (reader.IsDBNull(1) || reader.GetInt32(1) != JournalEventSerializer.Id || reader.IsDBNull(2) || !JournalEventSerializer.Reads(reader.GetString(2)))
             throw JournalCorruptException.InJournal(Id, $"event {sequenceNr} is not one of the Grid's (serializer or manifest)");
         Last = sequenceNr;
         return sequenceNr;

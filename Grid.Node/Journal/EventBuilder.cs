@@ -70,6 +70,23 @@ public sealed class EventBuilder(int pageSizeBytes)
     /// <summary>The event proves that its writer may write, whatever else it does.</summary>
     public void Fence() => Add(new EventEntry(EventEntryKind.Fence, 0, 0, 0, 0, 0));
 
+    /// <summary>The event becomes a piece of a checkpoint; held entries follow, and nothing else.</summary>
+    /// <param name="firstPlace">The first place the piece tells of.</param>
+    /// <param name="lastPlace">The last one.</param>
+    /// <param name="firstPiece">The sequence number of the checkpoint's first piece; 0 where this is it.</param>
+    public void Range(uint firstPlace, uint lastPlace, long firstPiece)
+    {
+        Clear();
+        Add(new EventEntry(EventEntryKind.Range, 0, firstPlace, (int)lastPlace, 0, (ulong)firstPiece));
+    }
+
+    /// <summary>A page that the piece's range holds.</summary>
+    /// <param name="index">Its index.</param>
+    /// <param name="storedBytes">The bytes it takes in the event that has it.</param>
+    /// <param name="sequenceNr">That event.</param>
+    public void Held(uint index, int storedBytes, long sequenceNr) =>
+        Add(new EventEntry(EventEntryKind.Held, 0, index, 0, storedBytes, (ulong)sequenceNr));
+
     /// <summary>Empties the builder for the next event.</summary>
     public void Clear()
     {
@@ -83,8 +100,9 @@ public sealed class EventBuilder(int pageSizeBytes)
     /// <param name="key">The object.</param>
     /// <param name="incarnation">The incarnation of its owner that writes.</param>
     /// <param name="pagesAfter">Pages the object holds after the event.</param>
+    /// <param name="position">Where in the object's journal it will stand.</param>
     /// <exception cref="InvalidOperationException">The builder is empty.</exception>
-    public JournalEvent ToEvent(ObjectKey key, ulong incarnation, uint pagesAfter)
+    public JournalEvent ToEvent(ObjectKey key, ulong incarnation, uint pagesAfter, LogPosition position = default)
     {
         if (IsEmpty) throw new InvalidOperationException("An event has one entry at least; a fence where nothing changes.");
         var head = EventFormat.HeaderBytes + (_entries.Count * EventFormat.EntryBytes);
@@ -93,7 +111,12 @@ public sealed class EventBuilder(int pageSizeBytes)
         var table = bytes.AsSpan(EventFormat.HeaderBytes, head - EventFormat.HeaderBytes);
         var entries = CollectionsMarshal.AsSpan(_entries);
         for (var i = 0; i < entries.Length; i++) Place(entries[i], key, head, bytes).Write(table[(i * EventFormat.EntryBytes)..]);
-        new EventHeader(_pageSizeBytes, entries.Length, incarnation, pagesAfter, bytes.Length, EventFormat.Checksum(key, table)).Write(key, bytes);
+        var header = new EventHeader(_pageSizeBytes, entries.Length, incarnation, pagesAfter, bytes.Length, EventFormat.Checksum(key, table))
+        {
+            Base = position.Base,
+            LogBytes = position.BytesBefore + bytes.Length,
+        };
+        header.Write(key, bytes, baseIsHere: position.BaseIsHere || entries[0].Kind == EventEntryKind.FlushObject);
         return new JournalEvent(bytes);
     }
 
@@ -129,6 +152,12 @@ public sealed class EventBuilder(int pageSizeBytes)
         _pages = larger;
     }
 }
+
+/// <summary>Where in its object's journal an event will stand.</summary>
+/// <param name="Base">The event after which a recovery may begin once this one is there; 0 at the very beginning.</param>
+/// <param name="BytesBefore">Bytes of all the events before it, deleted ones too.</param>
+/// <param name="BaseIsHere">Whether a recovery may begin directly before it.</param>
+public readonly record struct LogPosition(long Base, long BytesBefore, bool BaseIsHere = false);
 
 /// <summary>How many stored bytes a page may have.</summary>
 internal static class StoredLengths

@@ -6,12 +6,24 @@ namespace Grid.Node.Journal;
 /// <summary>One entry of an event.</summary>
 /// <param name="Kind">What it does.</param>
 /// <param name="Codec">Put: how the stored bytes stand for the page.</param>
-/// <param name="Index">Put and flush: the page's index.</param>
-/// <param name="Offset">Put: where the stored bytes begin in the event.</param>
-/// <param name="StoredBytes">Put: how many stored bytes there are.</param>
-/// <param name="Checksum">Put: the page's checksum.</param>
+/// <param name="Index">Put, flush and held: the page's index. Range: <see cref="FirstPlace"/>.</param>
+/// <param name="Offset">Put: where the stored bytes begin in the event. Range: <see cref="LastPlace"/>.</param>
+/// <param name="StoredBytes">Put and held: how many stored bytes there are.</param>
+/// <param name="Checksum">Put: the page's checksum. Held: <see cref="HeldBy"/>. Range: <see cref="FirstPiece"/>.</param>
 public readonly record struct EventEntry(EventEntryKind Kind, PageCodec Codec, uint Index, int Offset, int StoredBytes, ulong Checksum)
 {
+    /// <summary>Range: the first place it tells of.</summary>
+    public uint FirstPlace => Index;
+
+    /// <summary>Range: the last place it tells of.</summary>
+    public uint LastPlace => (uint)Offset;
+
+    /// <summary>Range: the sequence number of its checkpoint's first piece; 0 in that piece itself.</summary>
+    public long FirstPiece => (long)Checksum;
+
+    /// <summary>Held: the sequence number of the event that has the page.</summary>
+    public long HeldBy => (long)Checksum;
+
     /// <summary>Whether the entry decides what its index holds.</summary>
     internal bool Touches(uint index) => Kind == EventEntryKind.FlushObject || (Kind is EventEntryKind.Put or EventEntryKind.Flush && Index == index);
 

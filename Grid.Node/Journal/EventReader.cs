@@ -24,7 +24,7 @@ public sealed class EventReader
         _sequenceNr = sequenceNr;
         _bytes = bytes;
         Header = header;
-        Entries = new EventEntries(bytes[EventFormat.HeaderBytes..header.HeadBytes]);
+        Entries = new EventEntries(bytes[EventHeader.OwnBytes(header.Format)..header.HeadBytes]);
     }
 
     /// <summary>The header.</summary>
@@ -56,7 +56,7 @@ public sealed class EventReader
         var header = EventHeader.Read(key, sequenceNr, head.Span);
         if (head.Length < header.HeadBytes)
             throw JournalCorruptException.InEvent(key, sequenceNr, $"it ends after {head.Length} bytes, its entries after {header.HeadBytes}");
-        var table = head.Span[EventFormat.HeaderBytes..header.HeadBytes];
+        var table = head.Span[EventHeader.OwnBytes(header.Format)..header.HeadBytes];
         if (EventFormat.Checksum(key, table) != header.EntriesChecksum)
             throw JournalCorruptException.InEvent(key, sequenceNr, "its entries' checksum does not hold");
         var reader = new EventReader(key, sequenceNr, header, head);
@@ -125,19 +125,33 @@ public sealed class EventReader
     private void DemandSoundEntries()
     {
         var end = Header.HeadBytes;
-        foreach (var entry in Entries)
+        var range = Entries[0];
+        var isPiece = range.Kind == EventEntryKind.Range && Header.Format != EventFormat.Version1;
+        for (var position = isPiece ? 1 : 0; position < Entries.Count; position++)
         {
-            var isSound = entry.Kind switch
+            var entry = Entries[position];
+            var isSound = isPiece ? IsSoundHeld(entry, range) : entry.Kind switch
             {
                 EventEntryKind.Put => entry.Offset == end && StoredLengths.Allow(entry.Codec, entry.StoredBytes, Header.PageSizeBytes),
                 EventEntryKind.Flush or EventEntryKind.FlushObject or EventEntryKind.Fence => entry.StoredBytes == 0,
                 _ => false,
             };
             if (!isSound) throw JournalCorruptException.InEvent(_key, _sequenceNr, $"it has an entry that makes no sense: {entry}");
-            end += entry.StoredBytes;
+            if (entry.Kind == EventEntryKind.Put) end += entry.StoredBytes;
         }
 
+        if (isPiece && (range.FirstPlace > range.LastPlace || range.FirstPiece < 0 || range.FirstPiece >= _sequenceNr))
+            throw JournalCorruptException.InEvent(_key, _sequenceNr, $"it tells of a range that makes no sense: {range}");
         if (end != Header.EventBytes)
             throw JournalCorruptException.InEvent(_key, _sequenceNr, $"its entries end at {end}, its header tells of {Header.EventBytes} bytes");
+    }
+
+    private bool IsSoundHeld(in EventEntry entry, in EventEntry range)
+    {
+        var place = PagePlace.Of(entry.Index);
+        return entry.Kind == EventEntryKind.Held
+            && place >= range.FirstPlace && place <= range.LastPlace
+            && entry.StoredBytes > 0 && entry.StoredBytes <= Header.PageSizeBytes
+            && entry.HeldBy > 0 && entry.HeldBy < _sequenceNr;
     }
 }

@@ -3,8 +3,6 @@ using System.Text;
 using Akka.Actor.Setup;
 using Akka.Configuration;
 using Akka.Persistence.Sql;
-using Akka.Persistence.Sql.Config;
-using LinqToDB;
 
 namespace Grid.Node.Journal;
 
@@ -21,7 +19,7 @@ public static class JournalConfig
     private static readonly (string Path, string Value, string Why)[] Demands =
     [
         ("akka.persistence.journal.plugin", Plugin, "events would go elsewhere than the node's own reads look for them"),
-        (Plugin + ".class", "Akka.Persistence.Sql.Journal.SqlWriteJournal, Akka.Persistence.Sql", "events would go elsewhere than the node's own reads look for them"),
+        (Plugin + ".class", "Grid.Node.Journal.GroupCommitJournal, Grid.Node", "events of many objects would not share commits, and what a failed write left would not be told rightly"),
         (Plugin + ".replay-filter.mode", "off", "any other mode drops acknowledged events when an object returns to a node that wrote it before"),
         (Plugin + ".auto-initialize", "off", "the tables and their unique key come from the node's own script and are checked at start"),
         (Plugin + ".table-mapping", "default", "the node's own reads know the default tables"),
@@ -33,16 +31,15 @@ public static class JournalConfig
     /// <param name="options">The journal.</param>
     public static Config Akka(JournalOptions options)
     {
-        // The connection string, which may hold a password, goes by Setup: a configuration can be printed.
+        // The connection string, which may hold a password, goes by the setup: a configuration can be printed.
         var database = JournalDatabase.For(options);
         var isSqlite = options.Provider == JournalProvider.Sqlite;
-        // SQLite has one writer at a time; any other isolation level makes every read of its driver take the write lock. In WAL mode it still sees a snapshot.
+        // Any other isolation level makes every read of SQLite's driver take the write lock. In WAL mode it still sees a snapshot.
         var text = string.Create(
             CultureInfo.InvariantCulture,
             $$"""
             {{Plugin}} {
               provider-name = {{Quote(database.ProviderName)}}
-              parallelism = {{(isSqlite ? 1 : 3)}}
               read-isolation-level = {{(isSqlite ? "read-uncommitted" : "read-committed")}}
               circuit-breaker.call-timeout = {{(long)options.WriteTimeout.TotalMilliseconds}}ms
             }
@@ -52,20 +49,9 @@ public static class JournalConfig
             .WithFallback(SqlPersistence.DefaultConfiguration);
     }
 
-    /// <summary>
-    /// What the journal adds to the actor system's setup: how its connections are opened. SQLite's work moves to a thread of its own there, so that events of
-    /// other objects gather into the next transaction meanwhile (its driver blocks the journal's stream otherwise: one transaction an event).
-    /// </summary>
+    /// <summary>What the journal adds to the actor system's setup: what its plugin must know.</summary>
     /// <param name="options">The journal.</param>
-    public static Setup Setup(JournalOptions options)
-    {
-        var setup = new MultiDataOptionsSetup();
-        var database = JournalDatabase.For(options);
-        setup.AddDataOptions(Plugin, options.Provider == JournalProvider.Sqlite
-            ? SqliteConnections.Options(database)
-            : new DataOptions().UseConnectionString(database.ProviderName, database.ConnectionString));
-        return setup;
-    }
+    public static Setup Setup(JournalOptions options) => new GroupCommitSetup(options);
 
     /// <summary>Refuses a configuration under which acknowledged events could be lost.</summary>
     /// <param name="config">The whole configuration of the actor system, defaults included.</param>
@@ -75,7 +61,6 @@ public static class JournalConfig
         foreach (var (path, value, why) in Demands) Demand(config, path, value, why);
         var provider = config.GetString(Plugin + ".provider-name", "");
         if (!provider.StartsWith("SQLite", StringComparison.Ordinal)) return;
-        Demand(config, Plugin + ".parallelism", "1", "SQLite has one writer at a time");
         Demand(config, Plugin + ".read-isolation-level", "read-uncommitted", "any other level makes every read take SQLite's write lock");
     }
 
@@ -94,5 +79,5 @@ public static class JournalConfig
         return reader.ReadToEnd();
     }
 
-    private static string Quote(string text) => $"\"{text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal)}\"";
+    internal static string Quote(string text) => $"\"{text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal)}\"";
 }

@@ -30,6 +30,12 @@ internal abstract class JournalDatabase
     /// <summary>Opens a connection that can write.</summary>
     public abstract DbConnection OpenWriter();
 
+    /// <summary>How many transactions may write at the same time.</summary>
+    public abstract int WriteConnections { get; }
+
+    /// <summary>Opens a connection for writing events.</summary>
+    public abstract JournalAppender OpenAppender();
+
     /// <summary>Begins a transaction in which every statement sees the same state, without keeping writers away.</summary>
     public abstract DbTransaction BeginRead(DbConnection connection);
 

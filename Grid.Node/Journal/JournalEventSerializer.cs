@@ -13,19 +13,28 @@ public sealed class JournalEventSerializer(ExtendedActorSystem system) : Seriali
     /// <summary>The manifest of format 1.</summary>
     public const string ManifestW1 = "W1";
 
+    /// <summary>The manifest of format 2.</summary>
+    public const string ManifestW2 = "W2";
+
     /// <inheritdoc/>
     public override int Identifier => Id;
 
+    /// <summary>Whether this build reads events of a manifest.</summary>
+    /// <param name="manifest">The manifest.</param>
+    public static bool Reads(string manifest) => manifest is ManifestW1 or ManifestW2;
+
     /// <inheritdoc/>
-    public override string Manifest(object o) => o is JournalEvent ? ManifestW1 : throw Unknown(o);
+    public override string Manifest(object o) => o is JournalEvent journalEvent
+        ? journalEvent.Array[0] == EventFormat.Version1 ? ManifestW1 : ManifestW2
+        : throw Unknown(o);
 
     /// <inheritdoc/>
     public override byte[] ToBinary(object obj) => obj is JournalEvent journalEvent ? journalEvent.Array : throw Unknown(obj);
 
     /// <inheritdoc/>
-    public override object FromBinary(byte[] bytes, string manifest) => manifest == ManifestW1
+    public override object FromBinary(byte[] bytes, string manifest) => Reads(manifest)
         ? new JournalEvent(bytes)
-        : throw new ArgumentException($"This build reads journal events of manifest {ManifestW1}, not '{manifest}'.", nameof(manifest));
+        : throw new ArgumentException($"This build reads journal events of the manifests {ManifestW1} and {ManifestW2}, not '{manifest}'.", nameof(manifest));
 
     private static ArgumentException Unknown(object obj) => new($"{obj.GetType()} is no journal event.", nameof(obj));
 }

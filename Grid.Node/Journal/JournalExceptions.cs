@@ -7,11 +7,14 @@ namespace Grid.Node.Journal;
 /// <param name="inner">What was caught; null where nothing was.</param>
 public sealed class JournalCorruptException(string message, Exception? inner = null) : Exception(message, inner)
 {
+    /// <summary>What is wrong, without saying where.</summary>
+    public string Reason { get; private init; } = message;
+
     internal static JournalCorruptException InEvent(ObjectKey key, long sequenceNr, string what) =>
-        new($"object {key}: journal event {sequenceNr} is damaged: {what}");
+        new($"object {key}: journal event {sequenceNr} is damaged: {what}") { Reason = what };
 
     internal static JournalCorruptException InPage(ObjectKey key, uint index, long sequenceNr, string what) =>
-        new($"page {new Handle(key.Pool, key.Object, index)}: journal event {sequenceNr} is damaged: {what}");
+        new($"page {new Handle(key.Pool, key.Object, index)}: journal event {sequenceNr} is damaged: {what}") { Reason = what };
 
     internal static JournalCorruptException InJournal(string persistenceId, string what, Exception? inner = null) =>
         new(JournalIds.TryParseObject(persistenceId, out var key) ? $"object {key}: {what}" : $"journal '{persistenceId}': {what}", inner);
@@ -26,3 +29,8 @@ public sealed class JournalUnavailableException(string message, Exception? inner
 /// <param name="message">What is wrong and what to do.</param>
 /// <param name="inner">What was caught; null where nothing was.</param>
 public sealed class JournalSetupException(string message, Exception? inner = null) : Exception(message, inner);
+
+/// <summary>A write to the journal was given up before anything of it left this process.</summary>
+/// <param name="message">Why.</param>
+/// <param name="inner">What was caught; null where nothing was.</param>
+public sealed class WriteNotSentException(string message, Exception? inner = null) : Exception(message, inner);

@@ -62,7 +62,7 @@ internal static class JournalQueries
         return new JournalPage(rows, isLast);
     }
 
-    public static JournalPage ReadHeads(JournalDatabase database, DbConnection connection, string id, long after, long through, int maxRows)
+    public static JournalPage ReadHeads(JournalDatabase database, DbConnection connection, string id, long after, long through, int maxRows, int maxBytes)
     {
         using var transaction = database.BeginRead(connection);
         var contiguous = Contiguity.Begin(connection, transaction, id, after, through);
@@ -75,8 +75,34 @@ internal static class JournalQueries
 
         var isLast = found.Count < maxRows;
         if (isLast) contiguous.DemandEnd();
-        var rows = found.ConvertAll(row => new JournalRow(row.SequenceNr, ReadHead(database, connection, id, row.SequenceNr, row.Ordering, row.First)));
+        var rows = new List<JournalRow>(found.Count);
+        var bytes = 0L;
+        foreach (var (sequenceNr, ordering, first) in found)
+        {
+            if (bytes >= maxBytes) return new JournalPage(rows, IsLast: false);
+            var head = ReadHead(database, connection, id, sequenceNr, ordering, first);
+            rows.Add(new JournalRow(sequenceNr, head));
+            bytes += head.Length;
+        }
+
         return new JournalPage(rows, isLast);
+    }
+
+    /// <summary>Both ends of an object's journal; null where it has no events.</summary>
+    public static JournalEnds? ReadEnds(JournalDatabase database, DbConnection connection, ObjectKey key)
+    {
+        var id = JournalIds.ForObject(key);
+        using var transaction = database.BeginRead(connection);
+        var deleted = Deleted(connection, transaction, id);
+        using var highest = connection.Command(transaction, Highest).Add("@id", id);
+        if (highest.Number() is not { } newest || newest <= deleted) return null;
+        using var lowest = connection.Command(transaction, "SELECT min(sequence_number) FROM journal WHERE persistence_id = @id AND sequence_number > @deleted").Add("@id", id).Add("@deleted", deleted);
+        using var leftover = connection.Command(transaction, "SELECT min(sequence_number) FROM journal WHERE persistence_id = @id").Add("@id", id);
+        return new JournalEnds(deleted, leftover.Number() <= deleted, Header(deleted + 1, lowest.Number()), newest, Header(newest, newest));
+
+        EventHeader Header(long sequenceNr, long? found) => found == sequenceNr && OrderingOf(connection, transaction, id, sequenceNr) is { } ordering
+            ? EventHeader.Read(key, sequenceNr, database.ReadPart(connection, ordering, 0, EventHeader.SizeBytes))
+            : throw JournalCorruptException.InJournal(id, $"event {sequenceNr} is missing (deleted on purpose: up to {deleted})");
     }
 
     public static ReadOnlyMemory<byte> ReadEvent(JournalDatabase database, DbConnection connection, string id, long sequenceNr)
@@ -105,14 +131,20 @@ internal static class JournalQueries
         foreach (var id in ids)
         {
             if (!JournalIds.TryParseObject(id, out var key)) throw JournalCorruptException.InJournal(id, "no object has such a persistence id");
-            using var transaction = database.BeginRead(connection);
-            using var newest = connection.Command(transaction, Highest).Add("@id", id);
-            // An object that was deleted since the ids were listed has no pages.
-            if (newest.Number() is not { } sequenceNr || OrderingOf(connection, transaction, id, sequenceNr) is not { } ordering) continue;
-            pages += EventHeader.Read(key, sequenceNr, database.ReadPart(connection, ordering, 0, EventHeader.SizeBytes)).PagesAfter;
+            pages += PagesOf(database, connection, key);
         }
 
         return pages;
+    }
+
+    /// <summary>Pages in an object, as its newest event tells; an object that is deleted has none.</summary>
+    public static long PagesOf(JournalDatabase database, DbConnection connection, ObjectKey key)
+    {
+        var id = JournalIds.ForObject(key);
+        using var transaction = database.BeginRead(connection);
+        using var newest = connection.Command(transaction, Highest).Add("@id", id);
+        if (newest.Number() is not { } sequenceNr || OrderingOf(connection, transaction, id, sequenceNr) is not { } ordering) return 0;
+        return EventHeader.Read(key, sequenceNr, database.ReadPart(connection, ordering, 0, EventHeader.SizeBytes)).PagesAfter;
     }
 
     /// <summary>How far an object's journal was deleted; 0 where all of it is there.</summary>

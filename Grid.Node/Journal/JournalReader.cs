@@ -58,15 +58,26 @@ public sealed class JournalReader : IDisposable
     /// <param name="fromExclusive">The event after which to begin; 0 for the beginning.</param>
     /// <param name="toInclusive">The last event, which must be there; <see cref="long.MaxValue"/> for as far as there are any.</param>
     /// <param name="maxRows">The most events.</param>
+    /// <param name="maxBytes">No further event once so many bytes are read.</param>
     /// <param name="cancellation">Gives up while the call waits for its turn.</param>
-    public Task<JournalPage> ReadHeadsAsync(string persistenceId, long fromExclusive, long toInclusive, int maxRows, CancellationToken cancellation = default)
+    public Task<JournalPage> ReadHeadsAsync(
+        string persistenceId, long fromExclusive, long toInclusive, int maxRows, int maxBytes = int.MaxValue, CancellationToken cancellation = default)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(maxRows, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(maxBytes, 1);
         return _reads.RunAsync(
             $"reading heads of events of {persistenceId}",
-            connection => JournalQueries.ReadHeads(_database, connection, persistenceId, fromExclusive, toInclusive, maxRows),
+            connection => JournalQueries.ReadHeads(_database, connection, persistenceId, fromExclusive, toInclusive, maxRows, maxBytes),
             cancellation);
     }
+
+    /// <summary>Both ends of an object's journal: enough to know where to begin a recovery. Null where it has no events.</summary>
+    /// <param name="key">The object.</param>
+    /// <param name="cancellation">Gives up while the call waits for its turn.</param>
+    public Task<JournalEnds?> ReadEndsAsync(ObjectKey key, CancellationToken cancellation = default) => _reads.RunAsync(
+        $"reading the ends of the journal of object {key}",
+        connection => JournalQueries.ReadEnds(_database, connection, key),
+        cancellation);
 
     /// <summary>Reads one event. Missing is damage.</summary>
     /// <param name="persistenceId">Whose.</param>
@@ -106,6 +117,30 @@ public sealed class JournalReader : IDisposable
         ArgumentException.ThrowIfNullOrEmpty(prefix);
         return _reads.RunAsync($"listing {prefix}*", connection => JournalQueries.ListIds(connection, prefix, after, most), cancellation);
     }
+
+    /// <summary>A piece of the list of a pool's objects, in order of their ids; no object is loaded for it.</summary>
+    /// <param name="request">Which piece.</param>
+    /// <param name="cancellation">Gives up while the call waits for its turn.</param>
+    public Task<ObjectListPart> ListObjectsAsync(ObjectListRequest request, CancellationToken cancellation = default) => _reads.RunAsync(
+        $"listing the objects of pool {request.Pool}", connection => JournalListing.Objects(_database, connection, request), cancellation);
+
+    /// <summary>Looks at a piece of what the journal holds of an object and tells what is damaged; goes on after damage and changes nothing.</summary>
+    /// <param name="request">Which piece.</param>
+    /// <param name="cancellation">Gives up while the call waits for its turn.</param>
+    public Task<VerifyPart> VerifyAsync(VerifyRequest request, CancellationToken cancellation = default)
+    {
+        var key = new ObjectKey(request.Pool, request.Object);
+        return _reads.RunAsync(
+            $"verifying object {key}", connection => JournalAudit.Step(_database, connection, key, (long)Math.Min(request.After, long.MaxValue), request.MaxBytes), cancellation);
+    }
+
+    /// <summary>Reads what somebody else than an object wrote, in order, without judging it.</summary>
+    /// <param name="persistenceId">Whose.</param>
+    /// <param name="fromExclusive">The event after which to begin; 0 for the beginning.</param>
+    /// <param name="maxRows">The most events; fewer than that means there are no more.</param>
+    /// <param name="cancellation">Gives up while the call waits for its turn.</param>
+    public Task<IReadOnlyList<ForeignRow>> ReadForeignAsync(string persistenceId, long fromExclusive, int maxRows, CancellationToken cancellation = default) => _reads.RunAsync(
+        $"reading events of {persistenceId}", connection => JournalListing.Foreign(connection, persistenceId, fromExclusive, maxRows), cancellation);
 
     /// <summary>Pages in a pool: what the newest event of every object tells. Objects written meanwhile may count as before or after.</summary>
     /// <param name="pool">The pool.</param>

@@ -97,6 +97,10 @@ internal sealed class PostgreSqlDatabase : JournalDatabase
 
     public override DbConnection OpenWriter() => Open(ConnectionString);
 
+    public override int WriteConnections => 2;
+
+    public override JournalAppender OpenAppender() => new PostgreSqlAppender(Open(ConnectionString));
+
     public override DbTransaction BeginRead(DbConnection connection) => connection.BeginTransaction(IsolationLevel.RepeatableRead);
 
     public override string FirstPart(int count) => string.Create(CultureInfo.InvariantCulture, $"substring(message from 1 for {count})");

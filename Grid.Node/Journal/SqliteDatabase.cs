@@ -13,6 +13,9 @@ internal sealed class SqliteDatabase : JournalDatabase
     /// </summary>
     private const string BusyTimeout = "PRAGMA busy_timeout = 2000";
 
+    /// <summary>A log that grew behind a long read is cut back once it is copied into the file.</summary>
+    private const string WalLimit = "PRAGMA journal_size_limit = 67108864";
+
     private const int Corrupt = 11;
     private const int NotADatabase = 26;
 
@@ -93,9 +96,13 @@ internal sealed class SqliteDatabase : JournalDatabase
     public static void Prepare(DbConnection connection)
     {
         using var command = connection.CreateCommand();
-        command.CommandText = $"PRAGMA synchronous = FULL; {BusyTimeout}";
+        command.CommandText = $"PRAGMA synchronous = FULL; {BusyTimeout}; {WalLimit}";
         command.ExecuteNonQuery();
     }
+
+    public override int WriteConnections => 1;
+
+    public override JournalAppender OpenAppender() => new SqliteAppender(Open(ConnectionString));
 
     public override DbTransaction BeginRead(DbConnection connection) => ((SqliteConnection)connection).BeginTransaction(IsolationLevel.Serializable, deferred: true);
 

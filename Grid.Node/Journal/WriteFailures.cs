@@ -20,8 +20,8 @@ internal static class WriteFailures
     /// </summary>
     public static bool IsCertainlyNotApplied(Exception cause) => cause switch
     {
-        // The breaker was open: the write never left.
-        OpenCircuitException => true,
+        // The breaker was open, or there was no connection: the write never left.
+        OpenCircuitException or WriteNotSentException => true,
         // The statement failed, or the log could not take all of the transaction; either way its commit record is not there.
         SqliteException sqlite => sqlite.SqliteErrorCode is Busy or ReadOnly or Full or CannotOpen or Constraint,
         // The server itself says that the statement, or the commit, failed.

@@ -32,6 +32,9 @@ internal sealed class CommitBatch(int pageSizeBytes)
     /// <summary>Whether the event must be written though nothing changes.</summary>
     public bool NeedsFence { get; set; }
 
+    /// <summary>Whether the batch empties the object first of all.</summary>
+    public bool FlushesAll => _flushedAll;
+
     /// <summary>Whether the batch changes the handle.</summary>
     public bool Touches(uint index) => _flushedAll || _present.ContainsKey(index);
 

@@ -64,11 +64,29 @@ internal abstract class ObjectActor : ActorBase
         return true;
     }
 
+    /// <summary>Whether an earlier write's outcome is not known yet, so that nobody can say what the index should be.</summary>
+    protected virtual bool IsInDoubt => false;
+
+    /// <summary>Answers which pages the object holds at this instant: those that were acknowledged, none that a crash could take back.</summary>
+    private void ListPages(ObjectRequest request)
+    {
+        if (IsInDoubt)
+        {
+            request.Fail(Status.NotServing, "an earlier write's outcome is not known yet: the journal is being asked");
+            return;
+        }
+
+        request.AnswerBody(Status.Ok, Changes.Version, Index.List(request.Index, request.Most).Write);
+    }
+
     /// <summary>Handles a message that is neither a request nor one of the common ones.</summary>
     protected abstract bool ReceiveOther(object message);
 
     /// <summary>Whether nothing is under way that needs this actor.</summary>
     protected abstract bool IsIdle { get; }
+
+    /// <summary>Whether the object may leave memory by itself: it is idle, and nothing is half done that would have to be begun anew.</summary>
+    protected virtual bool MayPassivate => IsIdle;
 
     protected override bool Receive(object message)
     {
@@ -83,7 +101,8 @@ internal abstract class ObjectActor : ActorBase
             }
 
             _entry!.LastUsedMs = Environment.TickCount64;
-            Serve(request);
+            if (request.Opcode == Opcode.ListPages) ListPages(request);
+            else Serve(request);
             _entry.Pages = Index.Count;
             return true;
         }
@@ -138,7 +157,7 @@ internal abstract class ObjectActor : ActorBase
                 Index.DropStale(Changes);
                 _entry!.Pages = Index.Count;
                 // Only what is idle leaves, and only this actor can tell.
-                if (sweep.PassivateIfIdle && IsIdle) Context.Parent.Tell(new Passivate(StopObject.Instance));
+                if (sweep.PassivateIfIdle && MayPassivate) Context.Parent.Tell(new Passivate(StopObject.Instance));
                 return true;
             default:
                 return ReceiveOther(message);

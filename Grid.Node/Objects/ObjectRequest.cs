@@ -1,3 +1,4 @@
+using System.Buffers;
 using Akka.Actor;
 using Grid.Node.Memory;
 using Grid.Node.Pools;
@@ -12,6 +13,9 @@ internal interface IRequestSink
     /// <summary>The request is answered; the sink owns it again.</summary>
     void Complete(ObjectRequest request);
 }
+
+/// <summary>Writes the body of an answer.</summary>
+internal delegate void WriteBody(ref BodyWriter writer);
 
 /// <summary>
 /// One operation on one object on its way gateway → actor → gateway. Pooled per connection.
@@ -56,6 +60,9 @@ internal sealed class ObjectRequest(IRequestSink sink)
 
     /// <summary>Entries of a batch.</summary>
     public int Count { get; set; }
+
+    /// <summary>List of pages: the most page numbers to tell, from <see cref="Index"/> on.</summary>
+    public int Most { get; set; }
 
     /// <summary>The entries of a batch; only the first <see cref="Count"/> mean anything.</summary>
     public BatchEntry[] Entries => _entries ??= new BatchEntry[ProtocolLimits.MaxBatchPages];
@@ -103,7 +110,7 @@ internal sealed class ObjectRequest(IRequestSink sink)
     /// <summary>The page an entry addresses.</summary>
     public uint EntryIndex(int i) => Opcode is Opcode.WriteBatch or Opcode.GetBatch ? Entries[i].Index : Index;
 
-    /// <summary>The body of a control operation's answer.</summary>
+    /// <summary>The body of a control operation's answer; of a list of pages, what follows the version.</summary>
     public byte[]? Body { get; set; }
 
     /// <summary>False once it was claimed while queued: an old mailbox may still hold it, so it must not return to the pool.</summary>
@@ -123,6 +130,21 @@ internal sealed class ObjectRequest(IRequestSink sink)
                 if (!Entries[i].IsFlush) return true;
             return false;
         }
+    }
+
+    /// <summary>Whether an entry stores a page: it is a put, and not refused.</summary>
+    public bool Stores(int i) => Refusal == RefusalReason.None && (Opcode == Opcode.Put || (Opcode == Opcode.WriteBatch && !Entries[i].IsFlush));
+
+    /// <summary>The page that an entry puts.</summary>
+    public PageRef PutPage(int i) => Opcode == Opcode.Put ? Page : Pages[i];
+
+    /// <summary>The page that an entry put is the object's now.</summary>
+    public PageRef GiveUpPage(int i)
+    {
+        var page = PutPage(i);
+        if (Opcode == Opcode.Put) Page = default;
+        else Pages[i] = default;
+        return page;
     }
 
     /// <summary>Whether it waits in a mailbox.</summary>
@@ -155,7 +177,17 @@ internal sealed class ObjectRequest(IRequestSink sink)
 
     /// <summary>Gateway: claims it from an actor that took it and died.</summary>
     public bool TryClaimTaken(string text) =>
-        TryClaim(Taken, Opcode is Opcode.Get or Opcode.GetBatch && !Takes ? Status.NotServing : Status.FailedUnknown, text);
+        TryClaim(Taken, Opcode == Opcode.ListPages || (Opcode is Opcode.Get or Opcode.GetBatch && !Takes) ? Status.NotServing : Status.FailedUnknown, text);
+
+    /// <summary>Answers with a body, which is made here.</summary>
+    public void AnswerBody(Status status, ObjectVersion version, WriteBody write)
+    {
+        var output = new ArrayBufferWriter<byte>();
+        var writer = new BodyWriter(output);
+        write(ref writer);
+        Body = output.WrittenSpan.ToArray();
+        Answer(status, version);
+    }
 
     /// <summary>Actor: answers with a result.</summary>
     public void Answer(Status status, ObjectVersion version, RefusalReason detail = RefusalReason.None)

@@ -29,6 +29,9 @@ internal sealed class ObjectServices
     /// <summary>Whether the journal can be written.</summary>
     public required JournalHealth Health { get; init; }
 
+    /// <summary>Which objects may clean their journals now.</summary>
+    public required CleaningTurns CleaningTurns { get; init; }
+
     /// <summary>Limits of the journal's events.</summary>
     public required ObjectLimits Limits { get; init; }
 
@@ -97,5 +100,5 @@ internal sealed class ObjectServices
 /// <summary>Bounds of a persistent object's work.</summary>
 /// <param name="EventTargetBytes">A group-commit event is closed when its pages reach this many bytes.</param>
 /// <param name="WriterBackoff">How long a failed writer rests before the next is started.</param>
-/// <param name="RecoveryRowsPerRead">Events read at once while an object recovers.</param>
-internal sealed record ObjectLimits(int EventTargetBytes, TimeSpan WriterBackoff, int RecoveryRowsPerRead);
+/// <param name="Upkeep">When checkpoints are written and journals cleaned.</param>
+internal sealed record ObjectLimits(int EventTargetBytes, TimeSpan WriterBackoff, UpkeepLimits Upkeep);

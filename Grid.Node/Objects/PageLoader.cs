@@ -16,14 +16,21 @@ internal sealed record EventLoaded(long SequenceNr, ReadOnlyMemory<byte> Payload
 
 /// <summary>
 /// Brings pages that are not in memory back from the journal. Many gets of one event's pages cost one read; what was read is kept in memory
-/// while there is room.
+/// while there is room. A few events are read at a time, each of up to a megabyte; the others wait, in order.
 /// </summary>
 internal sealed class PageLoader(ObjectServices services, ObjectKey key, PoolEntry pool, IActorRef self, AccountedIndex index)
 {
+    private const int MaxLoading = 8;
+
     private readonly Dictionary<long, List<ObjectRequest>> _waiting = [];
+    private readonly Queue<long> _notBegun = new();
+    private int _loading;
 
     /// <summary>Whether reads are under way.</summary>
     public bool IsBusy => _waiting.Count > 0;
+
+    /// <summary>The oldest event that somebody waits for.</summary>
+    public long OldestEvent => _waiting.Count == 0 ? long.MaxValue : _waiting.Keys.Min();
 
     /// <summary>Hands a pinned page to an answer.</summary>
     public void Hand(ObjectRequest request, int entry, PageRef page)
@@ -59,13 +66,17 @@ internal sealed class PageLoader(ObjectServices services, ObjectKey key, PoolEnt
             }
 
             _waiting.Add(page.SequenceNr, [request]);
-            _ = LoadAsync(page.SequenceNr);
+            _notBegun.Enqueue(page.SequenceNr);
         }
+
+        LoadNext();
     }
 
     /// <summary>An event has come: gives its pages to those who wait, then keeps them in memory where the index still points there.</summary>
     public void OnLoaded(EventLoaded loaded)
     {
+        _loading--;
+        LoadNext();
         if (!_waiting.Remove(loaded.SequenceNr, out var waiting)) return;
         var failure = loaded.Failure;
         EventReader? reader = null;
@@ -89,13 +100,15 @@ internal sealed class PageLoader(ObjectServices services, ObjectKey key, PoolEnt
     {
         // A request that failed over another of its events is answered already.
         if (request.MissingPages == 0) return;
+        var holdsEvent = reader is not null && request.MissingPages * (long)pool.Options.PageSizeBytes * 2 >= reader.Header.EventBytes;
         for (var i = 0; i < request.EntryCount && failure is null; i++)
         {
             if (request.Loaded![i].SequenceNr != sequenceNr) continue;
             try
             {
                 var page = reader!.Page(request.EntryIndex(i));
-                request.Loaded[i] = new LoadedPage(sequenceNr, page.Codec, page.Stored);
+                // A few pages must not hold a whole event until their answer is sent.
+                request.Loaded[i] = new LoadedPage(sequenceNr, page.Codec, holdsEvent ? page.Stored : page.Stored.ToArray());
                 request.MissingPages--;
             }
             catch (JournalCorruptException corrupt)
@@ -140,6 +153,15 @@ internal sealed class PageLoader(ObjectServices services, ObjectKey key, PoolEnt
         {
             page = default;
             return false;
+        }
+    }
+
+    private void LoadNext()
+    {
+        while (_loading < MaxLoading && _notBegun.TryDequeue(out var sequenceNr))
+        {
+            _loading++;
+            _ = LoadAsync(sequenceNr);
         }
     }
 

@@ -19,40 +19,56 @@ internal sealed class PersistentObject : ObjectActor
     private readonly QuotaGate _quota;
     private readonly JournalWriter _writer;
     private readonly PageLoader _loader;
+    private readonly PendingWrites _pending;
+    private readonly ObjectLog _log = new();
+    private readonly IndexReplay _replay;
+    private readonly LogUpkeep _upkeep;
     private readonly Queue<ObjectRequest> _backlog = new();
     private readonly List<IActorRef> _activators = [];
-    private CommitBatch _open;
-    private CommitBatch _inFlight;
     private readonly List<PageRef> _stored = [];
-    private CommitBatch? _doubt;
-    private bool _isCommitting;
+    private JournalEvent? _sent;
+    private bool _isUpkeepSent;
     private bool _isFenced;
     private bool _isReading;
     private bool _isServing;
 
-    /// <summary>The event of <see cref="_inFlight"/>, committed but waiting until what stands before it has been read; else 0.</summary>
+    /// <summary>The event under way, committed but waiting until what stands before it has been read; else 0.</summary>
     private long _committedSequenceNr;
 
     /// <summary>Whether the reading under way has found events.</summary>
     private bool _tailChanged;
 
-    /// <summary>The newest event whose effects are in the index.</summary>
-    private long _appliedSequenceNr;
-
     public PersistentObject(ObjectServices services, ObjectKey key, PoolEntry pool)
         : base(services, key, pool)
     {
-        _open = new CommitBatch(pool.Options.PageSizeBytes);
-        _inFlight = new CommitBatch(pool.Options.PageSizeBytes);
         _quota = new QuotaGate(pool, Self);
         _writer = new JournalWriter(services, JournalIds.ForObject(key), Context, Self);
         _loader = new PageLoader(services, key, pool, Self, Index);
+        _pending = new PendingWrites(pool, services.Store, Index);
+        _replay = new IndexReplay(key, Index, Changes, _log);
+        _upkeep = new LogUpkeep(services, key, pool.Options.PageSizeBytes, Index, _log, _loader, Self, Context);
     }
 
-    protected override bool IsIdle =>
-        !_isCommitting && !_isReading && _open.IsEmpty && _backlog.Count == 0 && !_quota.IsWaiting && !_loader.IsBusy;
+    private bool IsCommitting => _sent is not null;
 
-    protected override void PreStart() => ReadOn();
+    protected override bool IsInDoubt => _pending.HasDoubt;
+
+    protected override bool IsIdle =>
+        !IsCommitting && !_isReading && _pending.Open.IsEmpty && _backlog.Count == 0 && !_quota.IsWaiting && !_loader.IsBusy;
+
+    protected override bool MayPassivate => IsIdle && !_upkeep.IsBusy;
+
+    protected override void PreStart()
+    {
+        _isReading = true;
+        _ = TailRead.BeginAsync(Services, Key, Self);
+    }
+
+    protected override void PostStop()
+    {
+        _upkeep.Stop();
+        base.PostStop();
+    }
 
     protected override void Serve(ObjectRequest request)
     {
@@ -83,10 +99,10 @@ internal sealed class PersistentObject : ObjectActor
                 OnWriterReady(ready);
                 break;
             case WriterDown down when _writer.IsCurrent(Sender):
-                OnWriteFailed(notApplied: !_isCommitting, down.Cause);
+                OnWriteFailed(notApplied: !IsCommitting, down.Cause);
                 break;
             case Terminated ended when _writer.IsCurrent(ended.ActorRef):
-                OnWriteFailed(notApplied: !_isCommitting, new JournalUnavailableException("the journal's writer ended"));
+                OnWriteFailed(notApplied: !IsCommitting, new JournalUnavailableException("the journal's writer ended"));
                 break;
             case RestartWriter:
                 _writer.Start();
@@ -97,10 +113,24 @@ internal sealed class PersistentObject : ObjectActor
             case QuotaAnswer answer:
                 _quota.Resume(answer, Serve);
                 break;
+            case CleaningTurn:
+                _upkeep.OnTurn();
+                break;
+            case CleanerRead read:
+                _upkeep.OnRead(read);
+                break;
+            case BeginningDeleted deleted:
+                _upkeep.OnDeleted(deleted);
+                break;
+            case UpkeepTick:
+                _upkeep.OnTick();
+                break;
             default:
                 return false;
         }
 
+        if (_upkeep.TakeFailure() is { } failure)
+            Log.Warning("Journal of {0}: cleaning stopped short and will be tried again: {1}", Key, failure.Message);
         CommitNext();
         StopWhenIdle();
         return true;
@@ -118,8 +148,8 @@ internal sealed class PersistentObject : ObjectActor
         }
 
         // Nobody reads what a crash could take back: the get takes effect with the event that changes its handle.
-        if (Touches(_open, request)) _open.Requests.Add(request);
-        else if (_isCommitting && Touches(_inFlight, request)) _inFlight.Requests.Add(request);
+        if (PendingWrites.Touches(_pending.Open, request)) _pending.Open.Requests.Add(request);
+        else if (PendingWrites.Touches(_pending.InFlight, request)) _pending.InFlight.Requests.Add(request);
         else Resolve(request);
     }
 
@@ -166,8 +196,9 @@ internal sealed class PersistentObject : ObjectActor
             return;
         }
 
+        var open = _pending.Open;
         var bytes = request.HasPuts ? request.EntryCount * Pool.Options.PageSizeBytes : 0;
-        if ((_open.PageBytes > 0 && _open.PageBytes + bytes > Services.Limits.EventTargetBytes) || !_open.Event.HasRoomFor(request.EntryCount, bytes))
+        if ((open.PageBytes > 0 && open.PageBytes + bytes > Services.Limits.EventTargetBytes) || !open.Event.HasRoomFor(request.EntryCount, bytes))
         {
             _backlog.Enqueue(request);
             return;
@@ -176,60 +207,19 @@ internal sealed class PersistentObject : ObjectActor
         if (request.HasPuts && Pool.Frozen) request.Refusal = RefusalReason.Frozen;
         if (request.HasPuts && request.Refusal == RefusalReason.None)
         {
-            var fresh = FreshPages(request);
+            var fresh = _pending.FreshPages(request);
             if (!_quota.TryTake(request, fresh)) return;
-            _open.QuotaPages += fresh;
+            open.QuotaPages += fresh;
         }
 
-        if (Record(request) || !_isFenced || Touches(_open, request) || (_isCommitting && Touches(_inFlight, request)))
+        if (_pending.Record(request) || !_isFenced || _pending.Touch(request))
         {
-            _open.NeedsFence = true;
-            _open.Requests.Add(request);
+            open.NeedsFence = true;
+            open.Requests.Add(request);
             return;
         }
 
-        Execute(request, _appliedSequenceNr);
-    }
-
-    /// <summary>Writes into the open event what the request will do; false where it will change nothing.</summary>
-    private bool Record(ObjectRequest request)
-    {
-        if (request.Opcode == Opcode.FlushObject)
-        {
-            if (Index.Count == 0 && !_open.TouchesAny && !(_isCommitting && _inFlight.TouchesAny)) return false;
-            _open.NetPages -= Index.Count + (_isCommitting ? _inFlight.NetPages : 0) + _open.NetPages;
-            _open.Event.FlushObject();
-            _open.MarkFlushedAll();
-            return true;
-        }
-
-        var changes = false;
-        Span<byte> word = stackalloc byte[sizeof(ulong)];
-        for (var i = 0; i < request.EntryCount; i++)
-        {
-            var index = request.EntryIndex(i);
-            var stores = request.Refusal == RefusalReason.None
-                && (request.Opcode == Opcode.Put || (request.Opcode == Opcode.WriteBatch && !request.Entries[i].IsFlush));
-            if (stores)
-            {
-                var page = request.Opcode == Opcode.Put ? request.Page : request.Pages[i];
-                var stored = Services.Store.Stored(page, word, out var codec);
-                _open.Event.Put(index, codec, stored);
-                _open.PageBytes += stored.Length;
-                if (!WillBePresent(index)) _open.NetPages++;
-                _open.MarkPut(index);
-                changes = true;
-            }
-            else if (WillBePresent(index))
-            {
-                _open.Event.Flush(index);
-                _open.NetPages--;
-                _open.MarkEmptied(index);
-                changes = true;
-            }
-        }
-
-        return changes;
+        Execute(request, _log.AppliedSequenceNr);
     }
 
     /// <summary>The request takes effect: its event is committed (or it needs none).</summary>
@@ -248,6 +238,7 @@ internal sealed class PersistentObject : ObjectActor
         }
 
         var was = false;
+        Span<byte> word = stackalloc byte[sizeof(ulong)];
         for (var i = 0; i < request.EntryCount; i++)
         {
             var index = request.EntryIndex(i);
@@ -257,15 +248,11 @@ internal sealed class PersistentObject : ObjectActor
                 request.Bits.Set(i);
             }
 
-            var stores = request.Refusal == RefusalReason.None
-                && (request.Opcode == Opcode.Put || (request.Opcode == Opcode.WriteBatch && !request.Entries[i].IsFlush));
-            if (stores)
+            if (request.Stores(i))
             {
-                var page = request.Opcode == Opcode.Put ? request.Page : request.Pages[i];
-                Index.Set(index, page, Changes.Put(index), sequenceNr);
+                var page = request.GiveUpPage(i);
+                Index.Set(index, page, Changes.Put(index), sequenceNr, Services.Store.Stored(page, word, out _).Length);
                 _stored.Add(page);
-                if (request.Opcode == Opcode.Put) request.Page = default;
-                else request.Pages[i] = default;
             }
             else
             {
@@ -286,35 +273,60 @@ internal sealed class PersistentObject : ObjectActor
 
     private void CommitNext()
     {
-        if (_isCommitting || _isReading || !_isServing || _open.IsEmpty || _writer.Failure is not null) return;
-        if (!_writer.TryBegin()) return;
-        (_open, _inFlight) = (_inFlight, _open);
-        _isCommitting = true;
-        if (_inFlight.Event.IsEmpty) _inFlight.Event.Fence();
-        _writer.Write(_inFlight.Event.ToEvent(Key, Incarnation, (uint)Math.Max(0, Index.Count + _inFlight.NetPages)));
+        if (IsCommitting || _isReading || !_isServing || _writer.Failure is not null) return;
+        // Upkeep builds on everything before it: not while it is unknown what that is.
+        var upkeepWants = !_pending.HasDoubt && !IsStopping && _upkeep.WantsToWrite(clientsWait: !_pending.Open.IsEmpty);
+        if ((_pending.Open.IsEmpty && !upkeepWants) || !_writer.TryBegin()) return;
+        if (upkeepWants && _upkeep.Compose(out var position) is { } upkeep) Send(upkeep, 0, position, isUpkeep: true);
+        else if (!_pending.Open.IsEmpty) SendOpen();
+    }
+
+    private void SendOpen()
+    {
+        _pending.Send();
+        var batch = _pending.InFlight;
+        if (batch.Event.IsEmpty) batch.Event.Fence();
+        Send(batch.Event, batch.NetPages, _log.Next, isUpkeep: false);
+    }
+
+    private void Send(EventBuilder builder, int netPages, LogPosition position, bool isUpkeep)
+    {
+        _isUpkeepSent = isUpkeep;
+        _sent = builder.ToEvent(Key, Incarnation, (uint)Math.Max(0, Index.Count + netPages), position);
+        _writer.Write(_sent);
     }
 
     private void OnWritten(Written written)
     {
-        if (!_isCommitting || !_writer.IsCurrentToken(written.Token)) return;
+        if (!IsCommitting || !_writer.IsCurrentToken(written.Token)) return;
         _writer.OnWritten();
         _isFenced = true;
         _committedSequenceNr = written.SequenceNr;
         // The event stands behind whatever an unanswered write left: what that left is certain now and is read before this event takes effect.
-        if (_doubt is not null || written.SequenceNr != _appliedSequenceNr + 1) ReadOn();
+        if (_pending.HasDoubt || written.SequenceNr != _log.AppliedSequenceNr + 1) ReadOn();
         else ApplyCommitted();
     }
 
     private void ApplyCommitted()
     {
-        _isCommitting = false;
-        _appliedSequenceNr = _committedSequenceNr;
+        var batch = _pending.InFlight;
+        _log.Applied(_committedSequenceNr, EventHeader.Read(Key, _committedSequenceNr, _sent!.Bytes.Span), batch.FlushesAll);
+        _sent = null;
         _committedSequenceNr = 0;
-        foreach (var request in _inFlight.Requests) Execute(request, _appliedSequenceNr);
-        // Only now may they be evicted: a get of this very event must not have to read one that a later entry of it removed.
-        foreach (var page in _stored) Services.Store.Publish(page, evictable: true);
-        _stored.Clear();
-        _inFlight.Clear();
+        if (_isUpkeepSent)
+        {
+            _upkeep.Committed(_log.AppliedSequenceNr);
+        }
+        else
+        {
+            foreach (var request in batch.Requests) Execute(request, _log.AppliedSequenceNr);
+            // Only now may they be evicted: a get of this very event must not have to read one that a later entry of it removed.
+            foreach (var page in _stored) Services.Store.Publish(page, evictable: true);
+            _stored.Clear();
+            _upkeep.OnClientEvent(batch.FlushesAll);
+        }
+
+        batch.Clear();
         ServeBacklog();
     }
 
@@ -322,19 +334,15 @@ internal sealed class PersistentObject : ObjectActor
     {
         Log.Warning("Journal of {0}: a write failed ({1}): {2}", Key, notApplied ? "not applied" : "outcome unknown", FailureText.Of(cause));
         _writer.Fail(cause);
-        if (_isCommitting)
+        _upkeep.BreakOff();
+        if (IsCommitting)
         {
-            _isCommitting = false;
-            if (!notApplied)
-            {
-                _doubt ??= new CommitBatch(Pool.Options.PageSizeBytes);
-                _doubt.MergeTouched(_inFlight);
-            }
-
-            FailBatch(_inFlight, notApplied ? Status.FailedNotApplied : Status.FailedUnknown, cause);
+            _sent = null;
+            if (!notApplied) _pending.Doubt();
+            FailBatch(_pending.InFlight, notApplied ? Status.FailedNotApplied : Status.FailedUnknown, cause);
         }
 
-        FailBatch(_open, Status.FailedNotApplied, cause);
+        FailBatch(_pending.Open, Status.FailedNotApplied, cause);
         ServeBacklog();
     }
 
@@ -359,9 +367,9 @@ internal sealed class PersistentObject : ObjectActor
     private void OnWriterReady(WriterReady ready)
     {
         _writer.OnReady();
-        if (_doubt is not null) _open.NeedsFence = true;
+        if (_pending.HasDoubt) _pending.Open.NeedsFence = true;
         // Somebody wrote after this incarnation had read: know it before writing on top of it.
-        else if (ready.LastSequenceNr != _appliedSequenceNr) ReadOn();
+        else if (ready.LastSequenceNr != _log.AppliedSequenceNr) ReadOn();
     }
 
     // ---- recovery ----
@@ -370,7 +378,7 @@ internal sealed class PersistentObject : ObjectActor
     {
         _isReading = true;
         var through = _committedSequenceNr > 0 ? _committedSequenceNr - 1 : long.MaxValue;
-        _ = TailRead.RunAsync(Services, JournalIds.ForObject(Key), _appliedSequenceNr, through, Self);
+        _ = TailRead.RunAsync(Services, Key, _log.AppliedSequenceNr, through, Self);
     }
 
     private void OnRead(TailRead read)
@@ -384,11 +392,9 @@ internal sealed class PersistentObject : ObjectActor
 
         try
         {
-            foreach (var row in read.Rows)
-            {
-                JournalReplay.Apply(row, Key, Index, Changes, _isServing ? Pool.Quota : null);
-                _appliedSequenceNr = row.SequenceNr;
-            }
+            if (read.Ends is { } ends) _replay.Begin(ends);
+            foreach (var row in read.Rows) _replay.Apply(row, _isServing ? Pool.Quota : null);
+            if (read.IsLast) _replay.DemandWhole();
         }
         catch (JournalCorruptException corrupt)
         {
@@ -418,14 +424,15 @@ internal sealed class PersistentObject : ObjectActor
 
     private void OnCaughtUp()
     {
-        _doubt = null;
+        _pending.EndDoubt();
+        if (_tailChanged) _upkeep.BreakOff();
         if (_committedSequenceNr > 0) ApplyCommitted();
         if (!_tailChanged) return;
         _tailChanged = false;
         // What waits for the next event was recorded against an index that has changed since.
-        var waiting = _open.Requests.ToArray();
-        if (_open.QuotaPages > 0) Pool.Quota.Give(_open.QuotaPages);
-        _open.Clear();
+        var waiting = _pending.Open.Requests.ToArray();
+        if (_pending.Open.QuotaPages > 0) Pool.Quota.Give(_pending.Open.QuotaPages);
+        _pending.Open.Clear();
         foreach (var request in waiting) Serve(request);
     }
 
@@ -435,7 +442,7 @@ internal sealed class PersistentObject : ObjectActor
         {
             // A committed event whose predecessors can't be read has happened, but its answers can't be known: in doubt until a later reading.
             _committedSequenceNr = 0;
-            OnWriteFailed(notApplied: !_isCommitting, failure);
+            OnWriteFailed(notApplied: !IsCommitting, failure);
             return;
         }
 
@@ -458,40 +465,14 @@ internal sealed class PersistentObject : ObjectActor
 
     private bool InDoubt(ObjectRequest request)
     {
-        if (_doubt is null || !Touches(_doubt, request)) return false;
+        if (!_pending.InDoubt(request)) return false;
         DropPages(request);
         request.Fail(Status.NotServing, "an earlier write's outcome is not known yet: the journal is being asked");
         return true;
     }
 
-    private static bool Touches(CommitBatch batch, ObjectRequest request)
-    {
-        if (request.Opcode == Opcode.FlushObject) return batch.TouchesAny;
-        for (var i = 0; i < request.EntryCount; i++)
-            if (batch.Touches(request.EntryIndex(i))) return true;
-        return false;
-    }
-
-    private bool WillBePresent(uint index) =>
-        _open.Presence(index) ?? (_isCommitting ? _inFlight.Presence(index) : null) ?? Index.Contains(index);
-
-    private int FreshPages(ObjectRequest request)
-    {
-        var fresh = 0;
-        for (var i = 0; i < request.EntryCount; i++)
-        {
-            if (request.Opcode == Opcode.WriteBatch && request.Entries[i].IsFlush) continue;
-            if (!WillBePresent(request.EntryIndex(i))) fresh++;
-        }
-
-        return fresh;
-    }
-
-    private bool ConditionHolds(ObjectRequest request)
-    {
-        if ((request.Flags & RequestFlags.Conditional) == 0) return true;
-        return !Touches(_open, request) && !(_isCommitting && Touches(_inFlight, request)) && Unchanged(request);
-    }
+    private bool ConditionHolds(ObjectRequest request) =>
+        (request.Flags & RequestFlags.Conditional) == 0 || (!_pending.Touch(request) && Unchanged(request));
 
     private void DropPages(ObjectRequest request) => Services.DropPages(request);
 }

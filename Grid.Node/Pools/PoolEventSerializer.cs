@@ -46,7 +46,11 @@ internal sealed class PoolEventSerializer(ExtendedActorSystem system) : Serializ
     }
 
     /// <inheritdoc/>
-    public override object FromBinary(byte[] bytes, string manifest)
+    public override object FromBinary(byte[] bytes, string manifest) => Parse(bytes, manifest);
+
+    /// <summary>Reads an event.</summary>
+    /// <exception cref="InvalidDataException">It is none that this version knows.</exception>
+    public static PoolEvent Parse(byte[] bytes, string manifest)
     {
         if (manifest != Manifest1) throw new InvalidDataException($"an event of pools has the manifest '{manifest}', of which this version knows nothing");
         if (bytes.Length > MaxEventBytes) throw new InvalidDataException($"an event of pools has {bytes.Length} bytes, more than {MaxEventBytes}");

@@ -72,7 +72,7 @@ public sealed class WireTests(SharedNode shared, ITestOutputHelper output) : Sha
     public async Task An_unknown_operation_is_an_error_and_the_connection_goes_on()
     {
         await using var connection = await RawConnection.OpenGreetedAsync(Port);
-        foreach (var opcode in (byte[])[0, 15, 22, 60, 127])
+        foreach (var opcode in (byte[])[0, 15, 23, 60, 127])
         {
             var answer = await connection.AskAsync(RawConnection.Frame((Opcode)opcode, opcode, []));
             Assert.Equal(Status.UnknownOperation, answer.Header.Status);

@@ -7,8 +7,9 @@ using Xunit.Abstractions;
 namespace Grid.Tests.Faults;
 
 /// <summary>
-/// Two nodes that know nothing of each other own the same objects on one PostgreSQL, and one of them is paused between INSERT and COMMIT: the worst that a lost or late
-/// owner can do. The journal's key and the fence of each incarnation decide. (SQLite's lock on its file keeps the second writer from its INSERT altogether: TwoWritersTests.)
+/// Two nodes that know nothing of each other own the same objects on one PostgreSQL, and one of them is paused between INSERT and commit: the worst that a lost or late
+/// owner can do. The journal's key and the fence of each incarnation decide. (A node sends both in one message; here only its last byte is late. SQLite's lock on its file keeps
+/// the second writer from its INSERT altogether: TwoWritersTests.)
 /// </summary>
 [Collection(OwnNodes.Name)]
 public sealed class PausedOwnerTests(PostgresServer server, ITestOutputHelper output) : IClassFixture<PostgresServer>, IAsyncLifetime
@@ -55,8 +56,10 @@ public sealed class PausedOwnerTests(PostgresServer server, ITestOutputHelper ou
     {
         var late = await PauseAtCommitAsync(1, Late);
         await _other.AssertHoldsAsync(Id, 1, Old);
-        // Waits until the server ends the paused session, idle in its transaction.
-        await _other.StoreAsync(Id, 1, New);
+        var store = _other.StoreAsync(Id, 1, New);
+        await InsertWaitsAsync();
+        await EndPausedAsync();
+        await store;
         _proxy.Release();
         Assert.Equal(Ending.Unknown, (await late.End).Ending);
         await _other.AssertHoldsAsync(Id, 1, New);
@@ -111,7 +114,10 @@ public sealed class PausedOwnerTests(PostgresServer server, ITestOutputHelper ou
     public async Task A_flush_while_a_paused_put_is_undone_finds_nothing_and_the_page_never_appears()
     {
         var late = await PauseAtCommitAsync(9, Late);
-        Assert.False((await _other.FlushPageAsync(Id, 9)).WasThere);
+        var flush = _other.FlushPageAsync(Id, 9).AsTask();
+        await InsertWaitsAsync();
+        await EndPausedAsync();
+        Assert.False((await flush).WasThere);
         _proxy.Release();
         Assert.Equal(Ending.Unknown, (await late.End).Ending);
         await _paused.AssertMissAsync(Id, 9);
@@ -125,6 +131,10 @@ public sealed class PausedOwnerTests(PostgresServer server, ITestOutputHelper ou
         await _proxy.Met.WaitAsync(TimeSpan.FromSeconds(20));
         return put;
     }
+
+    /// <summary>The server gives the paused node's session up, as it does when that node's machine is gone, or an operator ends it.</summary>
+    private async Task EndPausedAsync() => Assert.Equal(
+        1L, await server.ScalarAsync("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'ClientRead' AND xact_start IS NOT NULL AND query LIKE 'INSERT%'"));
 
     /// <summary>The other's INSERT waits, in the server, for the end of the paused transaction.</summary>
     private Task InsertWaitsAsync() => Eventually.TrueAsync(

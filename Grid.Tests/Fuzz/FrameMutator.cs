@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Buffers.Binary;
 using Grid.Protocol;
 using Grid.Tests.Harness;
+using Grid.Tests.Protocol;
 
 namespace Grid.Tests.Fuzz;
 
@@ -33,12 +34,12 @@ internal sealed class FrameMutator
     {
         var correlation = (ulong)_random.NextInt64();
         if (_random.Next(12) == 0) return NextControl(correlation);
-        var opcode = (Opcode)_random.Next((int)Opcode.Put, (int)Opcode.GetBatch + 1);
+        var opcode = (Opcode)_random.Next((int)Opcode.Put, (int)Opcode.ListPages + 1);
         var flags = _random.Next(4) == 0 ? (RequestFlags)_random.Next((int)RequestFlags.All + 1) : RequestFlags.None;
         var isBatch = opcode is Opcode.WriteBatch or Opcode.GetBatch;
         var head = new ObjectRequestHead(
-            _random.Next(8) == 0 ? new PoolId(AnyNumber()) : _pools[_random.Next(_pools.Length)],
-            _random.Next(8) == 0 ? new ObjectId(AnyNumber(), AnyNumber(), AnyNumber()) : ObjectId.FromUInt64((ulong)_random.Next(16)),
+            AnyPool(),
+            AnyObject(),
             isBatch || opcode == Opcode.FlushObject ? 0 : _random.Next(4) == 0 ? AnyNumber() : (uint)_random.Next(64),
             0,
             new ObjectVersion(AnyNumber(), (ulong)_random.Next(100)),
@@ -56,6 +57,8 @@ internal sealed class FrameMutator
             case Opcode.GetBatch:
                 var count = _random.Next(1, 20);
                 return RawConnection.ObjectFrame(opcode, correlation, head with { Count = count }, AnyIndexes(count), flags);
+            case Opcode.ListPages:
+                return RawConnection.ObjectFrame(opcode, correlation, head with { Count = _random.Next(8) == 0 ? _random.Next() : _random.Next(1, 100) }, flags: flags);
             default:
                 return RawConnection.ObjectFrame(opcode, correlation, head, flags: flags);
         }
@@ -117,12 +120,14 @@ internal sealed class FrameMutator
         }
     }
 
-    private byte[] NextControl(ulong correlation) => _random.Next(5) switch
+    private byte[] NextControl(ulong correlation) => _random.Next(7) switch
     {
         0 => RawConnection.Frame((Opcode)_random.Next(41, 64), correlation, AnyBytes(_random.Next(64))),
         1 => RawConnection.Frame(Opcode.Topology, correlation, []),
         2 => RawConnection.Frame(Opcode.Ping, correlation, []),
         3 => RawConnection.Frame(Opcode.PoolStat, correlation, Text($"no-{_random.Next()}")),
+        4 => RawConnection.Frame(Opcode.ListObjects, correlation, Bodies.Write((ref writer) => new ObjectListRequest(AnyPool(), AnyObject(), AnyCount(), _random.Next(2) == 0).Write(ref writer))),
+        5 => RawConnection.Frame(Opcode.VerifyObject, correlation, Bodies.Write((ref writer) => new VerifyRequest(AnyPool(), AnyObject(), AnyNumber(), AnyCount()).Write(ref writer))),
         _ => RawConnection.Frame(Opcode.PoolOpen, correlation, Text(new string((char)_random.Next(32, 0x3000), _random.Next(300)))),
     };
 
@@ -201,6 +206,12 @@ internal sealed class FrameMutator
         for (var i = 0; i < bits; i++) frame[_random.Next(frame.Length)] ^= (byte)(1 << _random.Next(8));
     }
 
+    private PoolId AnyPool() => _random.Next(8) == 0 ? new PoolId(AnyNumber()) : _pools[_random.Next(_pools.Length)];
+
+    private ObjectId AnyObject() => _random.Next(8) == 0 ? new ObjectId(AnyNumber(), AnyNumber(), AnyNumber()) : ObjectId.FromUInt64((ulong)_random.Next(16));
+
+    private int AnyCount() => _random.Next(4) == 0 ? _random.Next() : _random.Next(1, 64);
+
     private uint AnyNumber() => _random.Next(6) switch
     {
         0 => 0,
@@ -232,6 +243,9 @@ internal sealed class FrameMutator
             yield return RawConnection.ObjectFrame(Opcode.WriteBatch, 1, conditional, [.. entries, .. page], RequestFlags.Conditional);
             yield return RawConnection.ObjectFrame(Opcode.GetBatch, 1, head with { Index = 0, Count = 3 }, [1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0]);
             yield return RawConnection.ObjectFrame(Opcode.GetBatch, 1, conditional with { Count = 1 }, [1, 0, 0, 0], RequestFlags.Conditional | RequestFlags.Take);
+            yield return RawConnection.ObjectFrame(Opcode.ListPages, 1, head with { Count = 100 });
+            yield return RawConnection.Frame(Opcode.ListObjects, 1, Bodies.Write((ref writer) => new ObjectListRequest(pool, default, 10, true).Write(ref writer)));
+            yield return RawConnection.Frame(Opcode.VerifyObject, 1, Bodies.Write((ref writer) => new VerifyRequest(pool, id, 0, 1 << 20).Write(ref writer)));
         }
 
         yield return RawConnection.Frame(Opcode.Ping, 1, []);

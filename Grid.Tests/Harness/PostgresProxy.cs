@@ -4,13 +4,13 @@ using Npgsql;
 
 namespace Grid.Tests.Harness;
 
-/// <summary>What a <see cref="PostgresProxy"/> does with a COMMIT.</summary>
+/// <summary>What a <see cref="PostgresProxy"/> does where a transaction that writes events is about to be committed.</summary>
 public enum AtCommit
 {
-    /// <summary>Passes it on.</summary>
+    /// <summary>Passes on what commits it.</summary>
     Pass,
 
-    /// <summary>Keeps it until <see cref="PostgresProxy.Release"/>, as a node that is paused there.</summary>
+    /// <summary>Keeps that until <see cref="PostgresProxy.Release"/>, as a node that is paused there.</summary>
     Hold,
 
     /// <summary>Cuts the connection instead: the server rolls back.</summary>
@@ -20,14 +20,14 @@ public enum AtCommit
     CutAfter,
 }
 
-/// <summary>Stands between a node and PostgreSQL, on 127.0.0.1: passes bytes on, slowly where a test wants it, and knows a COMMIT when it passes.</summary>
+/// <summary>Stands between a node and PostgreSQL, on 127.0.0.1: passes bytes on, slowly where a test wants it, and knows where a transaction of events is committed.</summary>
 public sealed class PostgresProxy : IAsyncDisposable
 {
-    private static readonly byte[] Commit = "COMMIT\0"u8.ToArray();
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly CancellationTokenSource _stopping = new();
     private readonly List<Task> _connections = [];
     private readonly int _serverPort;
+    private long _sentBytes;
     private readonly Task _accepting;
     private TaskCompletionSource _held = NewSource();
     private TaskCompletionSource _released = NewSource();
@@ -41,19 +41,25 @@ public sealed class PostgresProxy : IAsyncDisposable
 
     public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
 
-    /// <summary>What happens to COMMITs from now on.</summary>
+    /// <summary>What happens to commits of events from now on.</summary>
     public AtCommit AtCommit { get; set; }
 
     /// <summary>How much later than it came everything from the node is passed on.</summary>
     public TimeSpan Delay { get; set; }
 
-    /// <summary>Completes when a COMMIT is held, or was cut.</summary>
+    /// <summary>Of a connection's bytes so many more are passed on from now, the rest is kept until <see cref="Release"/>; null: all are.</summary>
+    public long? HoldAfterBytes { get; set; }
+
+    /// <summary>Bytes that nodes have sent.</summary>
+    public long SentBytes => Interlocked.Read(ref _sentBytes);
+
+    /// <summary>Completes when something is held, or was cut.</summary>
     public Task Met => _held.Task;
 
-    /// <summary>Lets what is held go, and COMMITs pass.</summary>
+    /// <summary>Lets what is held go, and everything pass.</summary>
     public void Release()
     {
-        AtCommit = AtCommit.Pass;
+        (AtCommit, HoldAfterBytes) = (AtCommit.Pass, null);
         (var released, _released, _held) = (_released, NewSource(), NewSource());
         released.SetResult();
     }
@@ -111,14 +117,52 @@ public sealed class PostgresProxy : IAsyncDisposable
         var buffer = new byte[64 << 10];
         while (await from.ReadAsync(buffer, cancellation) is > 0 and var count)
         {
-            if (!isUpwards && state.CutsNext) return;
-            if (isUpwards && Delay > TimeSpan.Zero) await Task.Delay(Delay, cancellation);
-            if (isUpwards && AtCommit != AtCommit.Pass && buffer.AsSpan(0, count).IndexOf(Commit) >= 0 && !await MeetAsync(state, cancellation)) return;
-            await to.WriteAsync(buffer.AsMemory(0, count), cancellation);
+            if (!isUpwards)
+            {
+                if (state.CutsNext) return;
+                await to.WriteAsync(buffer.AsMemory(0, count), cancellation);
+                continue;
+            }
+
+            if (Delay > TimeSpan.Zero) await Task.Delay(Delay, cancellation);
+            Interlocked.Add(ref _sentBytes, count);
+            if (!await PassUpAsync(buffer.AsMemory(0, count), to, state, cancellation)) return;
         }
     }
 
-    /// <summary>Whether the COMMIT is to be passed on.</summary>
+    /// <summary>Passes on what the node sent; false where the connection is to be cut.</summary>
+    private async Task<bool> PassUpAsync(ReadOnlyMemory<byte> bytes, NetworkStream to, Relayed state, CancellationToken cancellation)
+    {
+        var passed = 0;
+        while (state.Frontend.NextCommit(bytes.Span, out var at))
+        {
+            // Everything before has its effect already; the server waits for the byte that commits it.
+            if (AtCommit == AtCommit.Pass) continue;
+            await to.WriteAsync(bytes[passed..at], cancellation);
+            passed = at;
+            if (!await MeetAsync(state, cancellation)) return false;
+        }
+
+        if (HoldAfterBytes is { } most)
+        {
+            var now = (int)Math.Clamp(most - state.Counted, 0, bytes.Length - passed);
+            state.Counted += bytes.Length - passed;
+            if (now < bytes.Length - passed)
+            {
+                await to.WriteAsync(bytes.Slice(passed, now), cancellation);
+                passed += now;
+                var released = _released.Task;
+                _held.TrySetResult();
+                await released.WaitAsync(cancellation);
+            }
+        }
+        else state.Counted = 0;
+
+        await to.WriteAsync(bytes[passed..], cancellation);
+        return true;
+    }
+
+    /// <summary>Whether what commits is to be passed on.</summary>
     private async Task<bool> MeetAsync(Relayed state, CancellationToken cancellation)
     {
         var (what, released) = (AtCommit, _released.Task);
@@ -134,5 +178,10 @@ public sealed class PostgresProxy : IAsyncDisposable
     {
         /// <summary>Whether what the server says next is kept from the node, with the connection.</summary>
         public volatile bool CutsNext;
+
+        public PostgresFrontend Frontend { get; } = new();
+
+        /// <summary>Bytes since there is a <see cref="HoldAfterBytes"/>.</summary>
+        public long Counted { get; set; }
     }
 }

@@ -11,24 +11,41 @@ public sealed class EventFormatTests
     private static readonly ObjectKey Key = JournalBed.Key;
 
     [Fact]
-    public void Format_1_has_these_bytes()
+    public void Format_1_with_these_bytes_is_read_for_good()
     {
-        var builder = new EventBuilder(4096);
-        builder.FlushObject();
-        builder.Put(5, PageCodec.Same, [1, 2, 3, 4, 5, 6, 7, 8]);
-        builder.Flush(0xFFFFFFFF);
-        builder.Put(6, PageCodec.Lz4, [0xAA, 0xBB]);
-        builder.Fence();
-
-        Assert.Equal(
+        var bytes = Convert.FromHexString(
             "01000c00" + "05000000" + "8877665544332211" + "02000000" + "aa000000" + "92653699be22ba7b" + "04e529a28f3383bc"
             + "0300000000000000" + "00000000" + "00000000" + "0000000000000000"
             + "0103000005000000" + "a0000000" + "08000000" + "43220f3851beda1e"
             + "02000000ffffffff" + "00000000" + "00000000" + "0000000000000000"
             + "0101000006000000" + "a8000000" + "02000000" + "ad327333d980d1c6"
             + "0400000000000000" + "00000000" + "00000000" + "0000000000000000"
-            + "0102030405060708" + "aabb",
-            Convert.ToHexStringLower(builder.ToEvent(Key, 0x1122334455667788, 2).Bytes.Span));
+            + "0102030405060708" + "aabb");
+        var reader = EventReader.Open(Key, 9, bytes);
+        reader.VerifyPages();
+        Assert.Equal((1, 0x1122334455667788ul, 2u, 0L, 0L), (reader.Header.Format, reader.Header.Incarnation, reader.Header.PagesAfter, reader.Header.Base, reader.Header.LogBytes));
+        Assert.Equal([3, 1, 2, 1, 4], Enumerable.Range(0, reader.Entries.Count).Select(i => (int)reader.Entries[i].Kind));
+        Assert.Equal([1, 2, 3, 4, 5, 6, 7, 8], reader.Page(5).Stored.ToArray());
+        Assert.Equal([0xAA, 0xBB], reader.Page(6).Stored.ToArray());
+        Assert.False(reader.TryPage(0xFFFFFFFF, out _));
+    }
+
+    [Fact]
+    public void A_checkpoint_s_piece_says_what_it_was_given()
+    {
+        var builder = new EventBuilder(4096);
+        builder.Range(0, uint.MaxValue, 3);
+        builder.Held(7, 4096, 2);
+        builder.Held(uint.MaxValue, 8, 8);
+        var bytes = builder.ToEvent(Key, 1, 2, new LogPosition(2, 1000)).Bytes;
+        var reader = EventReader.Open(Key, 9, bytes);
+        Assert.Equal((2L, 1000L + bytes.Length), (reader.Header.Base, reader.Header.LogBytes));
+        Assert.Equal((0u, uint.MaxValue, 3L), (reader.Entries[0].FirstPlace, reader.Entries[0].LastPlace, reader.Entries[0].FirstPiece));
+        Assert.Equal((7u, 4096, 2L), (reader.Entries[1].Index, reader.Entries[1].StoredBytes, reader.Entries[1].HeldBy));
+        Assert.False(reader.TryPage(7, out _));
+        // An event can't hold on to a later one.
+        Assert.Throws<JournalCorruptException>(() => EventReader.Open(Key, 8, bytes));
+        Assert.Equal(8, EventReader.Open(Key, 9, builder.ToEvent(Key, 1, 2, new LogPosition(2, 0, BaseIsHere: true)).Bytes).Header.Base);
     }
 
     [Fact]

@@ -115,7 +115,7 @@ public abstract class JournalReaderTests(IJournalHome home)
         await bed.WriteAsync(parent, writer, whole);
 
         var row = Assert.Single((await bed.Reader.ReadHeadsAsync(JournalBed.Id, 0, 1, 10)).Rows);
-        Assert.Equal(40 + (500 * 24), row.Payload.Length);
+        Assert.Equal(EventFormat.HeaderBytes + (500 * 24), row.Payload.Length);
         Assert.Equal(500, EventReader.OpenHead(Key, 1, row.Payload).Entries.Count);
         foreach (var index in new[] { 0u, 77u, 199u })
             Assert.Equal(JournalBed.Page(Key, index), (await bed.Reader.ReadPageAsync(Key, 1, index)).Stored.ToArray());

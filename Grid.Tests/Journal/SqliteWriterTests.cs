@@ -55,7 +55,7 @@ public sealed class SqliteWriterTests
         }
 
         for (var i = 0; i < writers.Count; i++) await parent.ExpectMsgAsync<Written>(JournalBed.Patience);
-        // One that waited for the lock, then 16 at a time.
+        // One that waited for the lock, then all the others.
         Assert.InRange(Commits(bed) - before, 2, 10);
     }
 

@@ -150,6 +150,48 @@ public abstract class WriterTests(IJournalHome home)
         Assert.Equal(last, await bed.Reader.HighestSequenceNrAsync(JournalBed.Id));
     }
 
+    [Fact]
+    public async Task A_number_that_is_taken_fails_only_its_writer_and_the_others_share_the_commit()
+    {
+        await using var bed = await JournalBed.WithTablesAsync(home);
+        var (_, parent) = bed.Start();
+        var writers = new List<(IActorRef Writer, Grid.Protocol.ObjectKey Key)>();
+        for (var i = 0u; i < 10; i++)
+        {
+            var key = JournalBed.Key with { Object = Grid.Protocol.ObjectId.FromUInt64(i) };
+            writers.Add(((await bed.ReadyWriterAsync(parent, JournalIds.ForObject(key))).Writer, key));
+        }
+
+        // Another owner has written the third one's next number since that looked.
+        var (_, other) = bed.Start();
+        await bed.WritePagesAsync(other, writers[3].Key, 1);
+        using (bed.Lock())
+        {
+            for (var i = 0; i < writers.Count; i++) writers[i].Writer.Tell(new Write(JournalBed.PageEvent(writers[i].Key, 1, 1), i));
+            // While the database is locked nothing else of the journal waits for it: a new writer learns where it stands.
+            var id = JournalIds.ForObject(JournalBed.Key with { Object = Grid.Protocol.ObjectId.FromUInt64(99) });
+            Assert.Equal(0, (await bed.ReadyWriterAsync(parent, id)).Last);
+        }
+
+        for (var i = 0; i < writers.Count; i++)
+        {
+            switch (await parent.ReceiveOneAsync(JournalBed.Patience))
+            {
+                case Written written:
+                    Assert.NotEqual(3, written.Token);
+                    break;
+                case WriteFailed failed:
+                    Assert.Equal((3L, true), (failed.Token, failed.NotApplied));
+                    break;
+                case var unexpected:
+                    Assert.Fail($"{unexpected}");
+                    break;
+            }
+        }
+
+        Assert.Equal(writers.Count, bed.Scalar("SELECT count(*) FROM journal"));
+    }
+
     private static async Task<WriteFailed> FailedAsync(TestProbe parent, IActorRef writer, long token)
     {
         await parent.WatchAsync(writer);

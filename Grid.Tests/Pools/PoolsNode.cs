@@ -71,8 +71,12 @@ internal sealed class PoolsNode : IAsyncDisposable
             """).WithFallback(PoolsSetup.Configuration);
         var system = ActorSystem.Create("grid", config);
         var cluster = Cluster.Get(system);
-        using var limit = new CancellationTokenSource(Patience);
-        await cluster.JoinAsync(seed is null ? cluster.SelfAddress : seed.Address, limit.Token);
+        var up = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        cluster.RegisterOnMemberUp(up.SetResult);
+#pragma warning disable VSTHRD103 // It does not block; the awaitable kind gives up after five seconds.
+        cluster.Join(seed is null ? cluster.SelfAddress : seed.Address);
+#pragma warning restore VSTHRD103
+        await up.Task.WaitAsync(Patience);
         return new PoolsNode(system, PoolsSetup.Start(system, settings ?? Settings, new PoolView()));
     }
 

@@ -10,7 +10,7 @@ public sealed class MalformedBodyTests
     private static readonly PoolInfo Pool = new(new PoolId(5), "vault", "default", new PoolOptions { Kind = PoolKind.Persistent }, false, 1);
 
     /// <summary>A whole body of each kind and who reads it.</summary>
-    public static TheoryData<string> Kinds => ["hello", "hello-answer", "topology", "pool", "pool-list", "pool-stat", "options", "string"];
+    public static TheoryData<string> Kinds => ["hello", "hello-answer", "topology", "pool", "pool-list", "pool-stat", "options", "object-list-request", "object-list", "page-list", "verify-request", "verify", "string"];
 
     [Theory]
     [MemberData(nameof(Kinds))]
@@ -163,6 +163,20 @@ public sealed class MalformedBodyTests
             Reader(static (ref reader) => PoolCodec.ReadStat(ref reader))),
         "options" => (
             Bodies.Write(static (ref writer) => PoolCodec.WriteOptions(ref writer, Pool.Options)), Reader(static (ref reader) => PoolCodec.ReadOptions(ref reader))),
+        "object-list-request" => (
+            Bodies.Write(static (ref writer) => new ObjectListRequest(new PoolId(7), new ObjectId(1, 2, 3), 10, true).Write(ref writer)),
+            Reader(static (ref reader) => ObjectListRequest.Read(ref reader))),
+        "object-list" => (
+            Bodies.Write(static (ref writer) => new ObjectListPart([new ListedObject(default, 3), new ListedObject(new ObjectId(1, 2, 3), null)], default, true).Write(ref writer)),
+            Reader(static (ref reader) => ObjectListPart.Read(ref reader))),
+        "page-list" => (
+            Bodies.Write(static (ref writer) => new PageListPart([1, 5], 6, false).Write(ref writer)), Reader(static (ref reader) => PageListPart.Read(ref reader))),
+        "verify-request" => (
+            Bodies.Write(static (ref writer) => new VerifyRequest(new PoolId(7), new ObjectId(1, 2, 3), 4, 5).Write(ref writer)),
+            Reader(static (ref reader) => VerifyRequest.Read(ref reader))),
+        "verify" => (
+            Bodies.Write(static (ref writer) => new VerifyPart(true, 9, 8, 7, 6, [new JournalDamage(3, 2, true, "x"), new JournalDamage(4, null, false, "")]).Write(ref writer)),
+            Reader(static (ref reader) => VerifyPart.Read(ref reader))),
         _ => (Bodies.Write(static (ref writer) => writer.String("text")), Reader(static (ref reader) => reader.String())),
     };
 

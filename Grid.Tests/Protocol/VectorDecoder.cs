@@ -47,6 +47,14 @@ internal static class VectorDecoder
             Demand(isBatch ? BatchAnswer.TryReadHead(ref body, bits, out var version) : VersionCodec.TryRead(ref body, out version));
             fields.Number("version-incarnation", version.Incarnation);
             fields.Number("version-counter", version.Counter);
+            if (header.Opcode == Opcode.ListPages)
+            {
+                var reader = new BodyReader(body);
+                ListingVectors.Pages(fields, PageListPart.Read(ref reader));
+                reader.End();
+                return;
+            }
+
             if (isBatch) fields.Numbers("bits", Enumerable.Range(0, 256).Where(i => (bits[i / 8] & (1 << (i % 8))) != 0).Select(i => (long)i));
         }
         else
@@ -117,6 +125,12 @@ internal static class VectorDecoder
             case >= Opcode.PoolOpen and <= Opcode.PoolDestroy when opcode != Opcode.PoolList:
                 fields.Text("name", reader.String());
                 break;
+            case Opcode.ListObjects:
+                ListingVectors.Request(fields, ObjectListRequest.Read(ref reader));
+                break;
+            case Opcode.VerifyObject:
+                ListingVectors.Request(fields, VerifyRequest.Read(ref reader));
+                break;
         }
     }
 
@@ -142,6 +156,12 @@ internal static class VectorDecoder
                 break;
             case Opcode.PoolCreate or Opcode.PoolOpen or Opcode.PoolFreeze or Opcode.PoolThaw:
                 Info(fields, PoolCodec.ReadInfo(ref reader));
+                break;
+            case Opcode.ListObjects:
+                ListingVectors.Objects(fields, ObjectListPart.Read(ref reader));
+                break;
+            case Opcode.VerifyObject:
+                ListingVectors.Verified(fields, VerifyPart.Read(ref reader));
                 break;
         }
     }

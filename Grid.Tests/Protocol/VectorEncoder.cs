@@ -55,6 +55,12 @@ internal static class VectorEncoder
                 case >= Opcode.PoolOpen and <= Opcode.PoolDestroy when opcode != Opcode.PoolList:
                     writer.String(fields.Text("name"));
                     break;
+                case Opcode.ListObjects:
+                    ListingVectors.ListRequest(fields).Write(ref writer);
+                    break;
+                case Opcode.VerifyObject:
+                    ListingVectors.VerifyRequest(fields).Write(ref writer);
+                    break;
             }
         });
     }
@@ -124,6 +130,12 @@ internal static class VectorEncoder
                 case Opcode.PoolCreate or Opcode.PoolOpen or Opcode.PoolFreeze or Opcode.PoolThaw:
                     PoolCodec.WriteInfo(ref writer, Info(fields));
                     break;
+                case Opcode.ListObjects:
+                    ListingVectors.Objects(fields).Write(ref writer);
+                    break;
+                case Opcode.VerifyObject:
+                    ListingVectors.Verified(fields).Write(ref writer);
+                    break;
             }
         });
     }
@@ -144,6 +156,7 @@ internal static class VectorEncoder
         }
 
         var body = new List<byte>(head);
+        if (fields.NextKey == "last") body.AddRange(Bodies.Write((ref writer) => ListingVectors.Pages(fields).Write(ref writer)));
         while (fields.NextKey == "page") body.AddRange(VectorFile.Hex(fields.Text("page")));
         return [.. body];
     }
