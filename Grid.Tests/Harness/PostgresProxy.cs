@@ -154,6 +154,8 @@ public sealed class PostgresProxy : IAsyncDisposable
                 var released = _released.Task;
                 _held.TrySetResult();
                 await released.WaitAsync(cancellation);
+                // What is behind it passes, and counts for nothing.
+                state.Counted = 0;
             }
         }
         else state.Counted = 0;
