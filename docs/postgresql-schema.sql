@@ -14,6 +14,9 @@ CREATE TABLE IF NOT EXISTS journal (
   writer_uuid     varchar(128),
   message         bytea NOT NULL);
 ALTER TABLE journal ALTER COLUMN message SET STORAGE EXTERNAL;
+ALTER TABLE journal SET (
+  autovacuum_vacuum_cost_delay = 0, autovacuum_vacuum_scale_factor = 0.1, autovacuum_vacuum_threshold = 500, vacuum_truncate = off,
+  toast.autovacuum_vacuum_cost_delay = 0, toast.autovacuum_vacuum_scale_factor = 0.1, toast.autovacuum_vacuum_threshold = 8000, toast.vacuum_truncate = off);
 CREATE UNIQUE INDEX IF NOT EXISTS journal_uq ON journal (persistence_id, sequence_number);
 CREATE TABLE IF NOT EXISTS tags (
   ordering_id    bigint NOT NULL,

@@ -39,6 +39,9 @@ internal abstract class JournalDatabase
     /// <summary>Begins a transaction in which every statement sees the same state, without keeping writers away.</summary>
     public abstract DbTransaction BeginRead(DbConnection connection);
 
+    /// <summary>Whether all rows of a query travel here, those that are not read too.</summary>
+    public abstract bool SendsAhead { get; }
+
     /// <summary>The column with an event's first bytes in a query; one that is null where <see cref="ReadPart"/> is the better way.</summary>
     public abstract string FirstPart(int count);
 

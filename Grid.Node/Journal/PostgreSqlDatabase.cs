@@ -8,13 +8,18 @@ namespace Grid.Node.Journal;
 /// <summary>The journal on a server that all nodes share.</summary>
 internal sealed class PostgreSqlDatabase : JournalDatabase
 {
-    /// <summary>Connections that a node writes with at most, unless the connection string says otherwise: transactions under way are few, writers that look for their newest number many.</summary>
-    private const int PoolSize = 20;
+    /// <summary>Connections beside the reads' at most, unless the connection string says otherwise.</summary>
+    private const int PoolSize = 8;
+
+    /// <summary>The least that will do: two write events, one deletes, one replays the pools' registry.</summary>
+    private const int MinPoolSize = 4;
 
     private const string DataCorrupted = "XX001";
     private const string IndexCorrupted = "XX002";
 
-    /// <summary>A session of a node that was paused must not commit later than others count on, nor hold locks.</summary>
+    /// <summary>
+    /// A session of a node that was paused must not hold locks. Events are written without one that could (<see cref="PostgreSqlAppender"/>); the notes of what was deleted have a transaction.
+    /// </summary>
     private const int IdleInTransactionMs = 3000;
 
     private readonly string _readOnly;
@@ -33,6 +38,7 @@ internal sealed class PostgreSqlDatabase : JournalDatabase
         builder.MaxAutoPrepare = 32;
         builder.ApplicationName ??= "grid";
         if (!builder.ContainsKey("Maximum Pool Size")) builder.MaxPoolSize = Math.Max(PoolSize, builder.MinPoolSize);
+        if (builder.MaxPoolSize < MinPoolSize) throw new JournalSetupException($"PostgreSQL's connection string: Maximum Pool Size is {builder.MaxPoolSize}, the least that will do is {MinPoolSize}.");
         // A server that does not even take the connection must not make a write last longer than one that takes it and stalls.
         if (builder.Timeout == 0 || builder.Timeout > builder.CommandTimeout) builder.Timeout = builder.CommandTimeout;
         ConnectionString = builder.ConnectionString;
@@ -66,6 +72,12 @@ internal sealed class PostgreSqlDatabase : JournalDatabase
           message         bytea NOT NULL)
         """,
         "ALTER TABLE journal ALTER COLUMN message SET STORAGE EXTERNAL",
+        // Cleaning deletes as fast as clients write. Throttled, as it is by default, vacuum gives back about 40 MiB/s; and cutting an end off the table would lock everybody out for a moment.
+        """
+        ALTER TABLE journal SET (
+          autovacuum_vacuum_cost_delay = 0, autovacuum_vacuum_scale_factor = 0.1, autovacuum_vacuum_threshold = 500, vacuum_truncate = off,
+          toast.autovacuum_vacuum_cost_delay = 0, toast.autovacuum_vacuum_scale_factor = 0.1, toast.autovacuum_vacuum_threshold = 8000, toast.vacuum_truncate = off)
+        """,
         "CREATE UNIQUE INDEX IF NOT EXISTS journal_uq ON journal (persistence_id, sequence_number)",
         """
         CREATE TABLE IF NOT EXISTS tags (
@@ -102,6 +114,8 @@ internal sealed class PostgreSqlDatabase : JournalDatabase
     public override JournalAppender OpenAppender() => new PostgreSqlAppender(Open(ConnectionString));
 
     public override DbTransaction BeginRead(DbConnection connection) => connection.BeginTransaction(IsolationLevel.RepeatableRead);
+
+    public override bool SendsAhead => true;
 
     public override string FirstPart(int count) => string.Create(CultureInfo.InvariantCulture, $"substring(message from 1 for {count})");
 

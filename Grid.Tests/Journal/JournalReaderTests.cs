@@ -1,5 +1,6 @@
 using System.Data.Common;
 using Akka.Actor;
+using System.Runtime.InteropServices;
 using Grid.Node.Journal;
 using Grid.Protocol;
 using Grid.Tests.Harness;
@@ -100,6 +101,45 @@ public abstract class JournalReaderTests(IJournalHome home)
         var (_, parent) = bed.Start();
         await bed.WritePagesAsync(parent, Key, 1);
         Assert.Equal(5, await bed.Reader.HighestSequenceNrAsync(JournalBed.Id));
+    }
+
+    [Fact]
+    public async Task Heads_beyond_the_bytes_asked_for_are_neither_fetched_nor_held()
+    {
+        await using var bed = await JournalBed.WithTablesAsync(home);
+        const int Events = 1000;
+        // Of 64 pages each, as when many puts share an event: what is fetched without knowing a head's length is four times as long.
+        var builder = new EventBuilder(4096);
+        for (var i = 0u; i < 64; i++) builder.Put(i, Grid.Node.Memory.PageCodec.Raw, JournalBed.Page(Key, i));
+        var bytes = builder.ToEvent(Key, 1, 64).Bytes.ToArray();
+        using (var appender = JournalDatabase.For(bed.Options).OpenAppender())
+        {
+            for (var from = 1; from <= Events; from += 100)
+                appender.Append([new JournalWrite([.. Enumerable.Range(from, 100).Select(nr => new NewRow(JournalBed.Id, nr, "W2", JournalEventSerializer.Id, 1, "w", bytes))])]);
+        }
+
+        var database = JournalDatabase.For(bed.Options);
+        using var connection = database.OpenReader();
+        JournalQueries.ReadHeads(database, connection, JournalBed.Id, 0, long.MaxValue, 1, 1);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        var page = JournalQueries.ReadHeads(database, connection, JournalBed.Id, 0, long.MaxValue, 1024, 20_000);
+        var allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+        Assert.True(allocated < 1500_000, $"{allocated} bytes");
+        Assert.InRange(page.Rows.Sum(row => (long)row.Payload.Length), 20_000, 23_000);
+        Assert.All(page.Rows, row => Assert.Equal(row.Payload.Length, MemoryMarshal.TryGetArray(row.Payload, out var array) ? array.Array!.Length : 0));
+
+        // And in pieces it is everything, to its end.
+        var (heads, after) = (0, 0L);
+        do
+        {
+            page = JournalQueries.ReadHeads(database, connection, JournalBed.Id, after, Events, 300, 1 << 20);
+            heads += page.Rows.Count;
+            after = page.Rows[^1].SequenceNr;
+        }
+        while (!page.IsLast && after < Events);
+
+        Assert.Equal((Events, (long)Events), (heads, after));
+        Assert.Throws<JournalCorruptException>(() => JournalQueries.ReadHeads(database, connection, JournalBed.Id, Events - 128, Events + 1, 1024, int.MaxValue));
     }
 
     [Fact]

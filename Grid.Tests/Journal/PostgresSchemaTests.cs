@@ -25,6 +25,7 @@ public sealed class PostgresSchemaTests(PostgresServer server)
         var shape = await ShapeAsync(byNode);
         Assert.Equal(shape, await ShapeAsync(byScript));
         Assert.Contains("journal.message bytea", shape, StringComparison.Ordinal);
+        Assert.Matches("journal: .*autovacuum_vacuum_cost_delay=0.*, beside it .*autovacuum_vacuum_cost_delay=0", shape);
     }
 
     [Fact]
@@ -117,6 +118,15 @@ public sealed class PostgresSchemaTests(PostgresServer server)
     }
 
     [Fact]
+    public void Fewer_connections_than_it_takes_are_refused()
+    {
+        var options = new JournalOptions { Provider = JournalProvider.PostgreSql, ConnectionString = "Host=db;Maximum Pool Size=4" };
+        JournalDatabase.For(options);
+        var failure = Assert.Throws<JournalSetupException>(() => JournalDatabase.For(options with { ConnectionString = "Host=db;Maximum Pool Size=3" }));
+        Assert.Contains("Maximum Pool Size", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Neither_settings_nor_Akka_s_configuration_hold_the_password_where_they_are_printed()
     {
         var options = new JournalOptions { Provider = JournalProvider.PostgreSql, ConnectionString = "Host=db;Username=grid;Password=\"p\\q\"" };
@@ -171,13 +181,15 @@ public sealed class PostgresSchemaTests(PostgresServer server)
 
     private async Task RunScriptAsync(JournalOptions options) => await server.ExecuteAsync(await File.ReadAllTextAsync(ScriptFile), options.ConnectionString);
 
-    /// <summary>Columns with their types, defaults, storage and collations, and every index.</summary>
+    /// <summary>Columns with their types, defaults, storage and collations, what is set on the tables, and every index.</summary>
     private async Task<string> ShapeAsync(JournalOptions options) => (string?)await server.ScalarAsync(
         """
         SELECT string_agg(line, E'\n' ORDER BY line) FROM (
           SELECT format('%s.%s %s %s %s %s %s', c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attstorage, a.attcollation::regcollation) AS line
           FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
           WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND a.attnum > 0
+          UNION ALL SELECT format('%s: %s, beside it %s', c.relname, c.reloptions, t.reloptions)
+          FROM pg_class c LEFT JOIN pg_class t ON t.oid = c.reltoastrelid WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
           UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public') AS lines
         """,
         options.ConnectionString) ?? "";
