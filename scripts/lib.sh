@@ -47,3 +47,11 @@ need_packages() {
   { "${sudo[@]}" apt-get install -y -q "${missing[@]}" || { "${sudo[@]}" apt-get update -q && "${sudo[@]}" apt-get install -y -q "${missing[@]}"; }; } >&2 ||
     { echo "cannot install ${missing[*]}: install them by hand" >&2; exit 3; }
 }
+
+# no_postgresql_cluster: has Debian's package make no server of its own when it is installed; one that is there already stays as it is.
+no_postgresql_cluster() {
+  local sudo=() conf=/etc/postgresql-common/createcluster.conf
+  [ "$(id -u)" = 0 ] || sudo=(sudo)
+  if ! command -v dpkg >/dev/null || dpkg -s postgresql-common >/dev/null 2>&1 || [ -e "$conf" ]; then return 0; fi
+  "${sudo[@]}" mkdir -p "${conf%/*}" && echo "create_main_cluster = false" | "${sudo[@]}" tee "$conf" >/dev/null
+}

@@ -113,6 +113,13 @@ public sealed class GridMetrics : IDisposable
     /// <summary>Counts a page whose checksum failed.</summary>
     public void CorruptPage() => _plain.Add((int)PlainCounter.CorruptPages, 1);
 
+    /// <summary>Shows how long the journal has not worked. Once per node.</summary>
+    /// <param name="unavailable">For how long; zero while it works.</param>
+    public void ObserveJournal(Func<TimeSpan> unavailable)
+    {
+        _meter.CreateObservableGauge("grid.journal.unavailable", () => unavailable().TotalSeconds, "s", "For how long the journal's database has not worked; 0 while it does.");
+    }
+
     /// <summary>Shows a node's gauges: memory, frames, evictions, pools, readiness. Once per node.</summary>
     /// <param name="source">Where they are read when somebody asks.</param>
     public void ObserveNode(INodeStatusSource source)

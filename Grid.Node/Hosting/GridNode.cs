@@ -49,7 +49,8 @@ internal sealed class GridNode : INodeStatusSource
         _door = new GatewayConnectionHandler(settings.Gateway.MaxConnections, loggers.CreateLogger("Grid.Gateway"));
         _journalOptions = settings.Journal.ToOptions();
         _journal = new JournalReader(_journalOptions);
-        _health = new JournalHealth(metrics, _journal.ProbeAsync);
+        _health = new JournalHealth(metrics, _journal.ProbeAsync, cancellation => _journal.HighestSequenceNrAsync(JournalIds.Pools, cancellation));
+        _journal.OnUnavailable = _health.Down;
         readiness.Add("cluster", CheckCluster);
         readiness.Add("journal", _health.Check);
         readiness.Add("pools", () => _pools.IsReady ? ReadinessResult.Ok($"{_pools.Count} pools") : ReadinessResult.NotReady("the pool registry has not answered yet"));
@@ -187,6 +188,7 @@ internal sealed class GridNode : INodeStatusSource
         {
             JournalConfig.Verify(config);
             await JournalSchema.EnsureAsync(_journalOptions, cancellation);
+            _health.Start();
         }
         catch (Exception e) when (e is JournalSetupException or JournalUnavailableException or JournalCorruptException)
         {

@@ -139,6 +139,9 @@ public sealed record JournalSettings
 
     /// <summary>Objects that clean their journals at the same time.</summary>
     public required int CleanAtOnce { get; init; }
+
+    /// <summary>Where the journal is; nothing secret.</summary>
+    public override string ToString() => Provider == JournalProvider.Sqlite ? $"sqlite {Path}" : "postgresql";
 }
 
 /// <summary>Object actors.</summary>

@@ -100,7 +100,7 @@ internal static partial class GridSettingsReader
         {
             Provider = read.OneOf<JournalProvider>("grid.journal.provider"),
             Path = Path.GetFullPath(file, dataDirectory),
-            ConnectionString = read.Text("grid.journal.connection-string"),
+            ConnectionString = ConnectionString(read),
             EventTargetBytes = (int)read.Bytes("grid.journal.event-target", 4096, ProtocolLimits.MaxBatchBytes),
             WriteTimeout = read.Duration("grid.journal.write-timeout", Tenth, TimeSpan.FromMinutes(10)),
             CheckpointEvents = read.Number("grid.journal.checkpoint-events", 1, Objects.UpkeepLimits.MaxEventsToReplay),
@@ -108,6 +108,26 @@ internal static partial class GridSettingsReader
             CleanMinDeadBytes = read.Bytes("grid.journal.clean-min-dead", 4096, 1L << 40),
             CleanAtOnce = read.Number("grid.journal.clean-at-once", 1, 64),
         };
+    }
+
+    private static string ConnectionString(SettingReader read)
+    {
+        const string path = "grid.journal.connection-string-file";
+        var given = read.Text("grid.journal.connection-string");
+        var file = read.Text(path);
+        if (file.Length == 0) return given;
+        if (given.Length > 0) throw read.Bad(path, "must not be set together with grid.journal.connection-string: which of the two holds?");
+        if (read.OneOf<JournalProvider>("grid.journal.provider") == JournalProvider.Sqlite)
+            throw read.Bad(path, "must not be set when grid.journal.provider is sqlite (its file is grid.journal.path)");
+        try
+        {
+            var text = File.ReadAllText(file).Trim();
+            return text.Length > 0 && !text.Any(char.IsControl) ? text : throw read.Bad(path, "must hold a connection string, in one line");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw read.Bad(path, $"cannot be read: {e.Message}");
+        }
     }
 
     private static void CheckTogether(SettingReader read, GridSettings settings)
@@ -130,7 +150,7 @@ internal static partial class GridSettingsReader
 
         var journal = settings.Journal;
         if (journal.Provider == JournalProvider.PostgreSql && journal.ConnectionString.Length == 0)
-            throw read.Bad("grid.journal.connection-string", "must be set when grid.journal.provider is postgresql");
+            throw read.Bad("grid.journal.connection-string", "or grid.journal.connection-string-file must be set when grid.journal.provider is postgresql");
         if (journal.Provider == JournalProvider.Sqlite && journal.ConnectionString.Length > 0)
             throw read.Bad("grid.journal.connection-string", "must not be set when grid.journal.provider is sqlite (its file is grid.journal.path)");
         if (journal.Provider == JournalProvider.Sqlite && settings.Cluster.SeedNodes.Any(seed => seed != $"{settings.Cluster.Host}:{settings.Cluster.Port}"))

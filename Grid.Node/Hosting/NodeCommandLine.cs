@@ -1,3 +1,5 @@
+using Grid.Node.Journal;
+
 namespace Grid.Node.Hosting;
 
 /// <summary>The node's command line.</summary>
@@ -16,6 +18,7 @@ internal sealed record NodeCommandLine
                                 (grid verify --offline does this and makes a report of it)
           --tenant NAME         whose pool --verify-pool names (default: default)
           --print-config        prints every setting with its value and source (secrets redacted) and exits
+          --print-schema DB     prints the SQL that makes the journal's tables, for postgresql or sqlite, and exits
           --version             prints the version and exits
           --help                prints this and exits
 
@@ -25,7 +28,8 @@ internal sealed record NodeCommandLine
                     3 port in use or data directory not usable, 4 removed from the cluster (start it again).
         """;
 
-    private static readonly string[] Options = ["--config", "--set", "--base-directory", "--ports-file", "--verify-pool", "--tenant", "--print-config", "--version", "--help"];
+    private static readonly string[] Options =
+        ["--config", "--set", "--base-directory", "--ports-file", "--verify-pool", "--tenant", "--print-config", "--print-schema", "--version", "--help"];
 
     /// <summary>--config, in order.</summary>
     public IReadOnlyList<string> Files { get; private init; } = [];
@@ -47,6 +51,9 @@ internal sealed record NodeCommandLine
 
     /// <summary>--print-config.</summary>
     public bool PrintConfig { get; private init; }
+
+    /// <summary>--print-schema.</summary>
+    public JournalProvider? PrintSchema { get; private init; }
 
     /// <summary>--version.</summary>
     public bool PrintVersion { get; private init; }
@@ -78,12 +85,20 @@ internal sealed record NodeCommandLine
                 case "--verify-pool": result = result with { VerifyPool = Value() }; break;
                 case "--tenant": result = result with { Tenant = Value() }; break;
                 case "--print-config" when inline == null: result = result with { PrintConfig = true }; break;
+                case "--print-schema": result = result with { PrintSchema = Provider(Value()) }; break;
                 case "--version" when inline == null: result = result with { PrintVersion = true }; break;
                 case "--help" or "-h" when inline == null: result = result with { PrintHelp = true }; break;
                 default: throw StartupException.Setting($"unknown argument {name}: did you mean {Spelling.Nearest(name, Options)}? (see --help)");
             }
         }
         return result;
+    }
+
+    private static JournalProvider Provider(string text)
+    {
+        return Enum.TryParse<JournalProvider>(text, ignoreCase: true, out var provider) && Enum.IsDefined(provider) && !char.IsAsciiDigit(text[0])
+            ? provider
+            : throw StartupException.Setting($"--print-schema {text}: must be postgresql or sqlite");
     }
 
     private static KeyValuePair<string, string> Override(string text)

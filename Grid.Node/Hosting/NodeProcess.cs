@@ -21,6 +21,7 @@ internal sealed class NodeProcess(GridSettings settings, string? portsFile, ILog
             var command = NodeCommandLine.Parse(args);
             if (command.PrintHelp) return Print(NodeCommandLine.Help);
             if (command.PrintVersion) return Print($"grid node {ProgramVersion.Text}");
+            if (command.PrintSchema is { } provider) return Print(JournalSchema.Script(provider));
             var layers = SettingLayers.Load(command.Files, EnvironmentVariables(), command.Overrides);
             var settings = GridSettingsReader.Read(layers, command.BaseDirectory);
             AkkaConfig.Build(settings);
@@ -96,7 +97,7 @@ internal sealed class NodeProcess(GridSettings settings, string? portsFile, ILog
             _readiness.Phase = NodePhase.Serving;
             if (portsFile != null) WritePorts(portsFile, data.Port, admin.Port, node.ClusterPort);
             await Console.Out.WriteLineAsync(
-                $"grid node {settings.Node.Name} serving data on {dataAddress}, admin on http://{adminAddress} (memory limit {settings.Memory.LimitBytes >> 20} MiB, journal {JournalName(journal)})");
+                $"grid node {settings.Node.Name} serving data on {dataAddress}, admin on http://{adminAddress} (memory limit {settings.Memory.LimitBytes >> 20} MiB, journal {journal})");
             await Task.WhenAny(signals.StopRequested, node.Ended);
         }
         if (!node.Ended.IsCompleted) return ExitCodes.Ok;
@@ -129,11 +130,6 @@ internal sealed class NodeProcess(GridSettings settings, string? portsFile, ILog
         if (signals.Hurry.IsCancellationRequested) _log.LogWarning("The stop was cut short by a second signal");
         else _log.LogWarning("The stop was cut short after {Timeout} (grid.stop.timeout)", settings.Stop.Timeout);
         return false;
-    }
-
-    private static string JournalName(JournalSettings journal)
-    {
-        return journal.Provider == JournalProvider.Sqlite ? $"sqlite {journal.Path}" : "postgresql";
     }
 
     private static void WritePorts(string path, int data, int admin, int cluster)

@@ -11,6 +11,7 @@ internal static class Secrets
     /// <summary>Whether the setting of this name is a secret.</summary>
     public static bool IsSecret(string path)
     {
-        return Words.Any(word => path.Contains(word, StringComparison.OrdinalIgnoreCase));
+        // Where a secret lies is none.
+        return !path.EndsWith("-file", StringComparison.OrdinalIgnoreCase) && Words.Any(word => path.Contains(word, StringComparison.OrdinalIgnoreCase));
     }
 }

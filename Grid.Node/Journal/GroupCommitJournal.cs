@@ -34,13 +34,12 @@ public sealed class GroupCommitJournal : SqlWriteJournal
     /// <summary>Made by Akka.</summary>
     /// <param name="config">The plugin's configuration.</param>
     public GroupCommitJournal(Config config)
-        : base(config)
+        : base(WithConnection(config))
     {
-        var setup = Context.System.Settings.Setup.Get<GroupCommitSetup>();
-        if (!setup.HasValue) throw new JournalSetupException($"The actor system was started without {nameof(JournalConfig)}.{nameof(JournalConfig.Setup)}.");
-        var database = JournalDatabase.For(setup.Value.Options);
+        var options = OptionsOf(Context.System);
+        var database = JournalDatabase.For(options);
         _commits = new GroupCommit(database.WriteConnections, database.OpenAppender);
-        _numbers = new JournalReader(setup.Value.Options);
+        _numbers = new JournalReader(options);
     }
 
     /// <inheritdoc/>
@@ -80,6 +79,16 @@ public sealed class GroupCommitJournal : SqlWriteJournal
         _commits.Dispose();
         _numbers.Dispose();
         base.PostStop();
+    }
+
+    /// <summary>Replay and deletion connect by themselves. The connection string, which may hold a password, is in their settings only: the actor system's can be printed.</summary>
+    private static Config WithConnection(Config config) =>
+        ConfigurationFactory.ParseString($"connection-string = {JournalConfig.Quote(JournalDatabase.For(OptionsOf(Context.System)).ConnectionString)}").WithFallback(config);
+
+    private static JournalOptions OptionsOf(ActorSystem system)
+    {
+        var setup = system.Settings.Setup.Get<GroupCommitSetup>();
+        return setup.HasValue ? setup.Value.Options : throw new JournalSetupException($"The actor system was started without {nameof(JournalConfig)}.{nameof(JournalConfig.Setup)}.");
     }
 
     private NewRow Row(IPersistentRepresentation item)

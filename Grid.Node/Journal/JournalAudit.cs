@@ -47,22 +47,41 @@ internal static class JournalAudit
         var id = JournalIds.ForObject(key);
         using var transaction = database.BeginRead(connection);
         piece.Last = Math.Max(after, JournalQueries.Deleted(connection, transaction, id));
+        var most = database.SendsAhead ? RowsWithin(connection, transaction, id, piece.Last, maxBytes) : MaxRows;
         using var command = connection
             .Command(transaction, "SELECT sequence_number, identifier, manifest, message FROM journal WHERE persistence_id = @id AND sequence_number > @after ORDER BY sequence_number LIMIT @most")
-            .Add("@id", id).Add("@after", piece.Last).Add("@most", MaxRows);
+            .Add("@id", id).Add("@after", piece.Last).Add("@most", most);
         using var reader = command.ExecuteReader(CommandBehavior.SequentialAccess);
         var rows = 0;
         while (piece.Bytes < (ulong)maxBytes && piece.Damages.Count < ProtocolLimits.MaxDamages - MaxPagesOfAnEvent - 2)
         {
             if (!reader.Read())
             {
-                piece.IsLast = rows < MaxRows;
+                piece.IsLast = rows < most;
                 return;
             }
 
             rows++;
             piece.Look(reader);
         }
+    }
+
+    /// <summary>How many events to ask for so that hardly more than the bytes travel; one more than there are, where that is not more.</summary>
+    private static int RowsWithin(DbConnection connection, DbTransaction transaction, string id, long after, int maxBytes)
+    {
+        using var command = connection
+            .Command(transaction, "SELECT length(message) FROM journal WHERE persistence_id = @id AND sequence_number > @after ORDER BY sequence_number LIMIT @most")
+            .Add("@id", id).Add("@after", after).Add("@most", MaxRows);
+        using var reader = command.ExecuteReader();
+        var (rows, bytes) = (0, 0L);
+        while (reader.Read())
+        {
+            rows++;
+            bytes += reader.GetInt64(0);
+            if (bytes >= maxBytes) return rows;
+        }
+
+        return rows + 1;
     }
 
     /// <summary>Sees which damaged pages no get asks for any more, because a later event decides what their index holds.</summary>

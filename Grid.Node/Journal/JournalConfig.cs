@@ -3,7 +3,6 @@ using System.Text;
 using Akka.Actor.Setup;
 using Akka.Configuration;
 using Akka.Persistence.Sql;
-using Akka.Persistence.Sql.Config;
 
 namespace Grid.Node.Journal;
 
@@ -32,16 +31,15 @@ public static class JournalConfig
     /// <param name="options">The journal.</param>
     public static Config Akka(JournalOptions options)
     {
+        // The connection string, which may hold a password, goes by the setup: a configuration can be printed.
         var database = JournalDatabase.For(options);
         var isSqlite = options.Provider == JournalProvider.Sqlite;
-        // SQLite has one writer at a time; any other isolation level makes every read of its driver take the write lock. In WAL mode it still sees a snapshot.
+        // Any other isolation level makes every read of SQLite's driver take the write lock. In WAL mode it still sees a snapshot.
         var text = string.Create(
             CultureInfo.InvariantCulture,
             $$"""
             {{Plugin}} {
-              connection-string = {{Quote(database.ConnectionString)}}
               provider-name = {{Quote(database.ProviderName)}}
-              parallelism = {{(isSqlite ? 1 : 3)}}
               read-isolation-level = {{(isSqlite ? "read-uncommitted" : "read-committed")}}
               circuit-breaker.call-timeout = {{(long)options.WriteTimeout.TotalMilliseconds}}ms
             }
@@ -63,7 +61,6 @@ public static class JournalConfig
         foreach (var (path, value, why) in Demands) Demand(config, path, value, why);
         var provider = config.GetString(Plugin + ".provider-name", "");
         if (!provider.StartsWith("SQLite", StringComparison.Ordinal)) return;
-        Demand(config, Plugin + ".parallelism", "1", "SQLite has one writer at a time");
         Demand(config, Plugin + ".read-isolation-level", "read-uncommitted", "any other level makes every read take SQLite's write lock");
     }
 
@@ -82,5 +79,5 @@ public static class JournalConfig
         return reader.ReadToEnd();
     }
 
-    private static string Quote(string text) => $"\"{text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal)}\"";
+    internal static string Quote(string text) => $"\"{text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal)}\"";
 }

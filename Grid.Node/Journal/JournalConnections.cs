@@ -20,6 +20,9 @@ internal sealed class JournalConnections : IDisposable
         _threads = new JournalThreads(name, maxThreads, maxQueued) { OnThreadEnd = Close };
     }
 
+    /// <summary>Is told when the database can't be used.</summary>
+    public Action<Exception>? OnUnavailable { get; set; }
+
     /// <summary>Runs work; what was cancelled before its turn is not begun.</summary>
     /// <exception cref="JournalUnavailableException">The database can't be used, or too much waits for it.</exception>
     /// <exception cref="JournalCorruptException">The work found damage.</exception>
@@ -46,7 +49,9 @@ internal sealed class JournalConnections : IDisposable
         catch (Exception failure)
         {
             if (failure is not JournalCorruptException) Close();
-            done.TrySetException(_database.Explain(what, failure));
+            var explained = _database.Explain(what, failure);
+            if (explained is JournalUnavailableException) OnUnavailable?.Invoke(explained);
+            done.TrySetException(explained);
         }
     }
 

@@ -39,6 +39,9 @@ internal abstract class JournalDatabase
     /// <summary>Begins a transaction in which every statement sees the same state, without keeping writers away.</summary>
     public abstract DbTransaction BeginRead(DbConnection connection);
 
+    /// <summary>Whether all rows of a query travel here, those that are not read too.</summary>
+    public abstract bool SendsAhead { get; }
+
     /// <summary>The column with an event's first bytes in a query; one that is null where <see cref="ReadPart"/> is the better way.</summary>
     public abstract string FirstPart(int count);
 
@@ -55,6 +58,15 @@ internal abstract class JournalDatabase
     /// <exception cref="JournalSetupException">A commit would not be durable.</exception>
     public abstract void VerifyDurability(DbConnection connection);
 
+    /// <summary>Checks that what the journal does to its tables, where they are there, is allowed.</summary>
+    /// <exception cref="JournalSetupException">It names what is not.</exception>
+    public virtual void VerifyRights(DbConnection connection)
+    {
+    }
+
+    /// <summary>Whether the script failed because this user may not make tables here: somebody else must.</summary>
+    public virtual bool IsRefusedCreation(DbException failure) => false;
+
     /// <summary>Whether the database reports damage of its own files.</summary>
     protected abstract bool IsDamage(DbException failure);
 
@@ -62,9 +74,9 @@ internal abstract class JournalDatabase
     public Exception Explain(string what, Exception failure) => failure switch
     {
         JournalCorruptException or JournalUnavailableException or JournalSetupException => failure,
-        DbException database when IsDamage(database) => new JournalCorruptException($"{what}: the database is damaged: {failure.Message}", failure),
+        DbException database when IsDamage(database) => new JournalCorruptException($"{what}: the database is damaged: {FailureText.Of(failure)}", failure),
         DbException or IOException or UnauthorizedAccessException or TimeoutException or System.Net.Sockets.SocketException =>
-            new JournalUnavailableException($"{what}: {failure.Message}", failure),
+            new JournalUnavailableException($"{what}: {FailureText.Of(failure)}", failure),
         _ => failure,
     };
 }

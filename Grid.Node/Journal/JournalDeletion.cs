@@ -10,6 +10,8 @@ internal static class JournalDeletion
 
     private const long MaxBytes = 8L << 20;
 
+    private const int ProbeBytes = 256 << 10;
+
     /// <summary>Forgets how far the journals of a prefix were deleted; the events follow, and are no journal any more.</summary>
     public static void ForgetPrefix(DbConnection connection, string prefix)
     {
@@ -55,14 +57,17 @@ internal static class JournalDeletion
         return Delete(connection, command);
     }
 
-    /// <summary>Commits a tiny change, to see whether the database can be written.</summary>
+    /// <summary>
+    /// Commits an event and its deletion at once, to see whether the database can be written. As large as events usually are: on a full disk something tiny still finds room.
+    /// </summary>
     public static void Probe(DbConnection connection)
     {
         using var transaction = connection.BeginTransaction();
         using var insert = connection
-            .Command(transaction, "INSERT INTO journal_metadata (persistence_id, sequence_number) VALUES (@id, 0) ON CONFLICT DO NOTHING").Add("@id", "probe");
+            .Command(transaction, "INSERT INTO journal (created, deleted, persistence_id, sequence_number, message) VALUES (0, false, @id, 0, @message)")
+            .Add("@id", "probe").Add("@message", new byte[ProbeBytes]);
         insert.ExecuteNonQuery();
-        using var delete = connection.Command(transaction, "DELETE FROM journal_metadata WHERE persistence_id = @id").Add("@id", "probe");
+        using var delete = connection.Command(transaction, "DELETE FROM journal WHERE persistence_id = @id").Add("@id", "probe");
         delete.ExecuteNonQuery();
         transaction.Commit();
     }

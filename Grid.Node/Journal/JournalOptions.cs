@@ -33,4 +33,7 @@ public sealed record JournalOptions
 
     /// <summary>Reads that may wait for a thread; further ones fail with <see cref="JournalUnavailableException"/>.</summary>
     public int MaxQueuedReads { get; init; } = 4096;
+
+    /// <summary>Where the journal is; nothing secret.</summary>
+    public override string ToString() => Provider == JournalProvider.Sqlite ? $"sqlite {Path}" : "postgresql";
 }

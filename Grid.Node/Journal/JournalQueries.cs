@@ -10,6 +10,9 @@ internal static class JournalQueries
     /// <summary>Bytes of an event's first part that are read without knowing how long its head is: enough for 256 entries.</summary>
     private const int FirstPartBytes = EventFormat.HeaderBytes + (256 * EventFormat.EntryBytes);
 
+    /// <summary>Events whose first parts are asked for at once.</summary>
+    private const int HeadsAtOnce = 128;
+
     /// <summary>How far an object's journal was deleted: events up to and with this number may be gone.</summary>
     private const string DeletedThrough = "SELECT max(sequence_number) FROM journal_metadata WHERE persistence_id = @id";
 
@@ -66,26 +69,29 @@ internal static class JournalQueries
     {
         using var transaction = database.BeginRead(connection);
         var contiguous = Contiguity.Begin(connection, transaction, id, after, through);
-        var found = new List<(long SequenceNr, long Ordering, byte[]? First)>();
-        using (var command = RowsCommand(connection, transaction, $"ordering, {database.FirstPart(FirstPartBytes)}", contiguous, maxRows))
-        using (var reader = command.ExecuteReader(CommandBehavior.SequentialAccess))
+        var (rows, bytes) = (new List<JournalRow>(), 0L);
+        while (true)
         {
-            while (reader.Read()) found.Add((contiguous.Demand(reader), reader.GetInt64(3), reader.IsDBNull(4) ? null : reader.GetFieldValue<byte[]>(4)));
-        }
+            // Few at a time: what lies beyond the bytes is not asked for.
+            var most = Math.Min(HeadsAtOnce, maxRows - rows.Count);
+            var found = FirstParts(database, connection, transaction, contiguous, most);
+            foreach (var (sequenceNr, ordering, first) in found)
+            {
+                if (bytes >= maxBytes) return new JournalPage(rows, IsLast: false);
+                var head = ReadHead(database, connection, id, sequenceNr, ordering, first);
+                // Not the whole first part for a short head.
+                rows.Add(new JournalRow(sequenceNr, head.Length < FirstPartBytes ? head.ToArray() : head));
+                bytes += head.Length;
+            }
 
-        var isLast = found.Count < maxRows;
-        if (isLast) contiguous.DemandEnd();
-        var rows = new List<JournalRow>(found.Count);
-        var bytes = 0L;
-        foreach (var (sequenceNr, ordering, first) in found)
-        {
-            if (bytes >= maxBytes) return new JournalPage(rows, IsLast: false);
-            var head = ReadHead(database, connection, id, sequenceNr, ordering, first);
-            rows.Add(new JournalRow(sequenceNr, head));
-            bytes += head.Length;
-        }
+            if (found.Count < most)
+            {
+                contiguous.DemandEnd();
+                return new JournalPage(rows, IsLast: true);
+            }
 
-        return new JournalPage(rows, isLast);
+            if (rows.Count == maxRows || bytes >= maxBytes) return new JournalPage(rows, IsLast: false);
+        }
     }
 
     /// <summary>Both ends of an object's journal; null where it has no events.</summary>
@@ -159,6 +165,16 @@ internal static class JournalQueries
     {
         if (prefix.Length == 0) throw new ArgumentException("A prefix must not be empty.", nameof(prefix));
         return command.Add("@from", prefix).Add("@to", prefix[..^1] + (char)(prefix[^1] + 1));
+    }
+
+    private static List<(long SequenceNr, long Ordering, byte[]? First)> FirstParts(
+        JournalDatabase database, DbConnection connection, DbTransaction transaction, Contiguity contiguous, int most)
+    {
+        using var command = RowsCommand(connection, transaction, $"ordering, {database.FirstPart(FirstPartBytes)}", contiguous, most);
+        using var reader = command.ExecuteReader(CommandBehavior.SequentialAccess);
+        var found = new List<(long, long, byte[]?)>();
+        while (reader.Read()) found.Add((contiguous.Demand(reader), reader.GetInt64(3), reader.IsDBNull(4) ? null : reader.GetFieldValue<byte[]>(4)));
+        return found;
     }
 
     private static ReadOnlyMemory<byte> ReadHead(JournalDatabase database, DbConnection connection, string id, long sequenceNr, long ordering, byte[]? first)

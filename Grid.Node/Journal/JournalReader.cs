@@ -26,6 +26,12 @@ public sealed class JournalReader : IDisposable
         _writes = new JournalConnections(_database, "grid-journal-delete", 1, options.MaxQueuedReads, _database.OpenWriter);
     }
 
+    /// <summary>Is told when the database can't be used; not when only too much waits for it.</summary>
+    internal Action<Exception>? OnUnavailable
+    {
+        set => _reads.OnUnavailable = _writes.OnUnavailable = value;
+    }
+
     /// <summary>Reads events in order. Ends early at a bound, never at a gap.</summary>
     /// <param name="persistenceId">Whose.</param>
     /// <param name="fromExclusive">The event after which to begin; 0 for the beginning.</param>
@@ -195,7 +201,7 @@ public sealed class JournalReader : IDisposable
         return await RepeatAsync(what, connection => JournalDeletion.StepThrough(connection, persistenceId, noted), cancellation).ConfigureAwait(false);
     }
 
-    /// <summary>Commits a tiny change: returns where the journal can be written, fails where it can't (disk full, not writable, unreachable).</summary>
+    /// <summary>Commits a change that leaves nothing: returns where the journal can be written, fails where it can't (disk full, not writable, unreachable).</summary>
     /// <param name="cancellation">Gives up while the call waits for its turn.</param>
     public Task ProbeAsync(CancellationToken cancellation = default) =>
         WriteAsync("writing to the journal", connection => { JournalDeletion.Probe(connection); return true; }, cancellation);

@@ -5,16 +5,44 @@ using NpgsqlTypes;
 namespace Grid.Node.Journal;
 
 /// <summary>
-/// Writes rows into PostgreSQL: all statements of a transaction and its commit are one round trip, so a node that pauses never leaves a transaction open.
+/// Writes rows into PostgreSQL. All rows of a transaction are the parameters, arrays, of one prepared statement, which commits by itself: the server does not begin before it has all of them.
+/// So a node that is paused while it sends leaves no transaction open, for whose end other owners of its objects would have to wait.
 /// </summary>
-internal sealed class PostgreSqlAppender(NpgsqlConnection connection) : JournalAppender
+internal sealed class PostgreSqlAppender : JournalAppender
 {
     private const string Insert =
-        "INSERT INTO journal (created, deleted, persistence_id, sequence_number, manifest, identifier, writer_uuid, message) VALUES ($1, false, $2, $3, $4, $5, $6, $7)";
+        """
+        INSERT INTO journal (created, deleted, persistence_id, sequence_number, manifest, identifier, writer_uuid, message)
+        SELECT created, false, persistence_id, sequence_number, manifest, identifier, writer_uuid, message
+        FROM unnest($1, $2, $3, $4, $5, $6, $7) AS rows (created, persistence_id, sequence_number, manifest, identifier, writer_uuid, message)
+        """;
+
+    private readonly NpgsqlConnection _connection;
+    private readonly NpgsqlCommand _insert;
+    private readonly List<NewRow> _rows = [];
+    private readonly List<long> _created = [];
+    private readonly List<string> _ids = [];
+    private readonly List<long> _numbers = [];
+    private readonly List<string> _manifests = [];
+    private readonly List<int> _serializers = [];
+    private readonly List<string> _writers = [];
+    private readonly List<byte[]> _messages = [];
+
+    public PostgreSqlAppender(NpgsqlConnection connection)
+    {
+        _connection = connection;
+        _insert = new NpgsqlCommand(Insert, connection);
+        Add(NpgsqlDbType.Bigint, _created);
+        Add(NpgsqlDbType.Varchar, _ids);
+        Add(NpgsqlDbType.Bigint, _numbers);
+        Add(NpgsqlDbType.Varchar, _manifests);
+        Add(NpgsqlDbType.Integer, _serializers);
+        Add(NpgsqlDbType.Varchar, _writers);
+        Add(NpgsqlDbType.Bytea, _messages);
+    }
 
     public override void Append(IReadOnlyList<JournalWrite> writes)
     {
-        if (connection.State != ConnectionState.Open) connection.Open();
         try
         {
             Send(writes);
@@ -27,14 +55,17 @@ internal sealed class PostgreSqlAppender(NpgsqlConnection connection) : JournalA
         }
     }
 
-    public override void Dispose() => connection.Dispose();
+    public override void Dispose()
+    {
+        _insert.Dispose();
+        _connection.Dispose();
+    }
 
     private void SendAlone(JournalWrite write)
     {
         try
         {
             // What broke the connection under one of them is not the failure of those after it, nor of those committed before.
-            if (connection.State != ConnectionState.Open) connection.Open();
             Send([write]);
         }
         catch (Exception failure)
@@ -45,22 +76,50 @@ internal sealed class PostgreSqlAppender(NpgsqlConnection connection) : JournalA
 
     private void Send(IReadOnlyList<JournalWrite> writes)
     {
-        using var batch = new NpgsqlBatch(connection);
-        foreach (var write in writes)
-            foreach (var row in write.Rows) batch.BatchCommands.Add(Command(row));
-        batch.ExecuteNonQuery();
+        if (_connection.State != ConnectionState.Open) _connection.Open();
+        // Does nothing where this connection has it prepared. Not prepared, a part of the message would do to begin the transaction.
+        _insert.Prepare();
+        try
+        {
+            Fill(writes);
+            _insert.ExecuteNonQuery();
+        }
+        finally
+        {
+            Clear();
+        }
     }
 
-    private static NpgsqlBatchCommand Command(NewRow row)
+    private void Fill(IReadOnlyList<JournalWrite> writes)
     {
-        var command = new NpgsqlBatchCommand(Insert);
-        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = row.Created, NpgsqlDbType = NpgsqlDbType.Bigint });
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = row.PersistenceId, NpgsqlDbType = NpgsqlDbType.Varchar });
-        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = row.SequenceNr, NpgsqlDbType = NpgsqlDbType.Bigint });
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = row.Manifest, NpgsqlDbType = NpgsqlDbType.Varchar });
-        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = row.Serializer, NpgsqlDbType = NpgsqlDbType.Integer });
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = row.WriterId, NpgsqlDbType = NpgsqlDbType.Varchar });
-        command.Parameters.Add(new NpgsqlParameter<byte[]> { TypedValue = row.Message, NpgsqlDbType = NpgsqlDbType.Bytea });
-        return command;
+        foreach (var write in writes) _rows.AddRange(write.Rows);
+        // In one order everywhere: transactions of two nodes that meet in several objects wait for each other, but not in a circle.
+        _rows.Sort(static (a, b) => string.CompareOrdinal(a.PersistenceId, b.PersistenceId) is not 0 and var order ? order : a.SequenceNr.CompareTo(b.SequenceNr));
+        foreach (var row in _rows)
+        {
+            _created.Add(row.Created);
+            _ids.Add(row.PersistenceId);
+            _numbers.Add(row.SequenceNr);
+            _manifests.Add(row.Manifest);
+            _serializers.Add(row.Serializer);
+            _writers.Add(row.WriterId);
+            _messages.Add(row.Message);
+        }
     }
+
+    /// <summary>Bytes that were written are not held until the next write.</summary>
+    private void Clear()
+    {
+        _rows.Clear();
+        _created.Clear();
+        _ids.Clear();
+        _numbers.Clear();
+        _manifests.Clear();
+        _serializers.Clear();
+        _writers.Clear();
+        _messages.Clear();
+    }
+
+    private void Add<T>(NpgsqlDbType type, List<T> values) =>
+        _insert.Parameters.Add(new NpgsqlParameter<List<T>> { TypedValue = values, NpgsqlDbType = NpgsqlDbType.Array | type });
 }

@@ -8,10 +8,18 @@ namespace Grid.Node.Journal;
 /// <summary>The journal on a server that all nodes share.</summary>
 internal sealed class PostgreSqlDatabase : JournalDatabase
 {
+    /// <summary>Connections beside the reads' at most, unless the connection string says otherwise.</summary>
+    private const int PoolSize = 8;
+
+    /// <summary>The least that will do: two write events, one deletes, one replays the pools' registry.</summary>
+    private const int MinPoolSize = 4;
+
     private const string DataCorrupted = "XX001";
     private const string IndexCorrupted = "XX002";
 
-    /// <summary>A session of a node that was paused must not commit later than others count on, nor hold locks.</summary>
+    /// <summary>
+    /// A session of a node that was paused must not hold locks. Events are written without one that could (<see cref="PostgreSqlAppender"/>); the notes of what was deleted have a transaction.
+    /// </summary>
     private const int IdleInTransactionMs = 3000;
 
     private readonly string _readOnly;
@@ -29,6 +37,10 @@ internal sealed class PostgreSqlDatabase : JournalDatabase
         builder.TcpKeepAliveInterval = 1;
         builder.MaxAutoPrepare = 32;
         builder.ApplicationName ??= "grid";
+        if (!builder.ContainsKey("Maximum Pool Size")) builder.MaxPoolSize = Math.Max(PoolSize, builder.MinPoolSize);
+        if (builder.MaxPoolSize < MinPoolSize) throw new JournalSetupException($"PostgreSQL's connection string: Maximum Pool Size is {builder.MaxPoolSize}, the least that will do is {MinPoolSize}.");
+        // A server that does not even take the connection must not make a write last longer than one that takes it and stalls.
+        if (builder.Timeout == 0 || builder.Timeout > builder.CommandTimeout) builder.Timeout = builder.CommandTimeout;
         ConnectionString = builder.ConnectionString;
         builder.Options = session + " -c default_transaction_read_only=on";
         builder.Pooling = false;
@@ -57,10 +69,16 @@ internal sealed class PostgreSqlDatabase : JournalDatabase
           manifest        varchar(500),
           identifier      integer,
           writer_uuid     varchar(128),
-          message         bytea NOT NULL,
-          CONSTRAINT journal_uq UNIQUE (persistence_id, sequence_number))
+          message         bytea NOT NULL)
         """,
         "ALTER TABLE journal ALTER COLUMN message SET STORAGE EXTERNAL",
+        // Cleaning deletes as fast as clients write. Throttled, as it is by default, vacuum gives back about 40 MiB/s; and cutting an end off the table would lock everybody out for a moment.
+        """
+        ALTER TABLE journal SET (
+          autovacuum_vacuum_cost_delay = 0, autovacuum_vacuum_scale_factor = 0.1, autovacuum_vacuum_threshold = 500, vacuum_truncate = off,
+          toast.autovacuum_vacuum_cost_delay = 0, toast.autovacuum_vacuum_scale_factor = 0.1, toast.autovacuum_vacuum_threshold = 8000, toast.vacuum_truncate = off)
+        """,
+        "CREATE UNIQUE INDEX IF NOT EXISTS journal_uq ON journal (persistence_id, sequence_number)",
         """
         CREATE TABLE IF NOT EXISTS tags (
           ordering_id    bigint NOT NULL,
@@ -97,6 +115,8 @@ internal sealed class PostgreSqlDatabase : JournalDatabase
 
     public override DbTransaction BeginRead(DbConnection connection) => connection.BeginTransaction(IsolationLevel.RepeatableRead);
 
+    public override bool SendsAhead => true;
+
     public override string FirstPart(int count) => string.Create(CultureInfo.InvariantCulture, $"substring(message from 1 for {count})");
 
     public override byte[] ReadPart(DbConnection connection, long ordering, int offset, int count)
@@ -105,6 +125,19 @@ internal sealed class PostgreSqlDatabase : JournalDatabase
         command.CommandText = "SELECT substring(message from @first for @count) FROM journal WHERE ordering = @ordering";
         command.Add("@first", offset + 1).Add("@count", count).Add("@ordering", ordering);
         return (byte[]?)command.ExecuteScalar() ?? [];
+    }
+
+    public override void VerifyRights(DbConnection connection)
+    {
+        using var command = connection.CreateCommand();
+        command.CommandText =
+            """
+            SELECT string_agg(r || ' on ' || t, ', ' ORDER BY t, r)
+            FROM unnest(ARRAY['journal', 'tags', 'journal_metadata']) AS t, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS r
+            WHERE CASE WHEN to_regclass(t) IS NULL THEN false ELSE NOT has_table_privilege(t, r) END
+            """;
+        if (command.ExecuteScalar() is string missing)
+            throw new JournalSetupException($"PostgreSQL's role lacks {missing}: GRANT it, docs/postgresql-schema.sql ends with how.");
     }
 
     public override void VerifyDurability(DbConnection connection)
@@ -118,19 +151,38 @@ internal sealed class PostgreSqlDatabase : JournalDatabase
         }
     }
 
+    public override bool IsRefusedCreation(DbException failure) => failure is PostgresException { SqlState: PostgresErrorCodes.InsufficientPrivilege or PostgresErrorCodes.InvalidSchemaName or PostgresErrorCodes.ReadOnlySqlTransaction };
+
     protected override bool IsDamage(DbException failure) => failure is PostgresException { SqlState: DataCorrupted or IndexCorrupted };
 
+    /// <remarks>What is wrong is told by its place: the text holds a password, and a part of one that was not quoted may stand where a name should.</remarks>
     private static NpgsqlConnectionStringBuilder Parse(string text)
     {
+        const string Rule = "it is a list of Name=value with ';' between them, and a value with ';' or quotes in it stands in quotes";
+        var entries = new DbConnectionStringBuilder();
         try
         {
-            return new NpgsqlConnectionStringBuilder(text);
+            entries.ConnectionString = text;
         }
-        catch (ArgumentException wrong)
+        catch (ArgumentException)
         {
-            // The text may hold a password: it is not repeated.
-            throw new JournalSetupException($"PostgreSQL's connection string can't be read: {wrong.Message}", wrong);
+            throw new JournalSetupException($"PostgreSQL's connection string can't be read: {Rule}");
         }
+
+        var builder = new NpgsqlConnectionStringBuilder();
+        foreach (var (at, name) in entries.Keys.Cast<string>().Index())
+        {
+            try
+            {
+                builder[name] = entries[name];
+            }
+            catch (Exception wrong) when (wrong is ArgumentException or FormatException or OverflowException or InvalidCastException or NotSupportedException)
+            {
+                throw new JournalSetupException($"PostgreSQL's connection string can't be read: entry {at + 1} of {entries.Count} has a name that Npgsql does not know, or a wrong value ({Rule})");
+            }
+        }
+
+        return builder;
     }
 
     private static NpgsqlConnection Open(string connectionString)

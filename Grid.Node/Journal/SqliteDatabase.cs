@@ -107,6 +107,8 @@ internal sealed class SqliteDatabase : JournalDatabase
     public override DbTransaction BeginRead(DbConnection connection) => ((SqliteConnection)connection).BeginTransaction(IsolationLevel.Serializable, deferred: true);
 
     // A function of a column reads all of it, up to a megabyte from disk.
+    public override bool SendsAhead => false;
+
     public override string FirstPart(int count) => "NULL";
 
     public override byte[] ReadPart(DbConnection connection, long ordering, int offset, int count)

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Akka.Pattern;
 using Microsoft.Data.Sqlite;
 using Npgsql;
@@ -23,8 +24,18 @@ internal static class WriteFailures
         OpenCircuitException or WriteNotSentException => true,
         // The statement failed, or the log could not take all of the transaction; either way its commit record is not there.
         SqliteException sqlite => sqlite.SqliteErrorCode is Busy or ReadOnly or Full or CannotOpen or Constraint,
-        // The server itself says that the statement, or the commit, failed. (A session that is ended says FATAL.)
+        // The server itself says that the statement, or the commit, failed.
         PostgresException { InvariantSeverity: "ERROR" } => true,
+        // A session that is ended says FATAL, perhaps after its commit; one that never began says so as well, with these codes only.
+        PostgresException refused => IsRefusedConnection(refused.SqlState),
+        NpgsqlException { InnerException: SocketException { SocketErrorCode: SocketError.ConnectionRefused or SocketError.HostNotFound or SocketError.HostUnreachable } } => true,
         _ => false,
     };
+
+    /// <summary>Whether the write was not even tried, because earlier ones failed.</summary>
+    public static bool IsBreakerOpen(Exception cause) => cause is OpenCircuitException;
+
+    private static bool IsRefusedConnection(string sqlState) => sqlState is
+        PostgresErrorCodes.TooManyConnections or PostgresErrorCodes.CannotConnectNow or PostgresErrorCodes.InvalidCatalogName
+        or PostgresErrorCodes.InvalidAuthorizationSpecification or PostgresErrorCodes.InvalidPassword;
 }

@@ -72,7 +72,8 @@ internal sealed class JournalWriter(ObjectServices services, string persistenceI
     public void Fail(Exception cause)
     {
         services.Health.Failed(cause);
-        Failure = cause.Message;
+        // While the circuit breaker is open, what opened it says more.
+        Failure = services.Health.Failure ?? FailureText.Of(cause);
         _isReady = false;
         if (_child is not null)
         {

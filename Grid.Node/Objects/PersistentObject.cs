@@ -335,7 +335,7 @@ internal sealed class PersistentObject : ObjectActor
 
     private void OnWriteFailed(bool notApplied, Exception cause)
     {
-        Log.Warning("Journal of {0}: a write failed ({1}): {2}", Key, notApplied ? "not applied" : "outcome unknown", cause.Message);
+        Log.Warning("Journal of {0}: a write failed ({1}): {2}", Key, notApplied ? "not applied" : "outcome unknown", FailureText.Of(cause));
         _writer.Fail(cause);
         _upkeep.BreakOff();
         if (IsCommitting)
@@ -363,7 +363,7 @@ internal sealed class PersistentObject : ObjectActor
             }
 
             DropPages(request);
-            request.Fail(status, $"the journal could not be written: {cause.Message}");
+            request.Fail(status, $"the journal could not be written: {FailureText.Of(cause)}");
         }
     }
 

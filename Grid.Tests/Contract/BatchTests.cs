@@ -7,7 +7,7 @@ using Xunit.Abstractions;
 namespace Grid.Tests.Contract;
 
 /// <summary>Batches: many pages of one object, all or nothing.</summary>
-public sealed class BatchTests(SharedNode shared, ITestOutputHelper output) : SharedNodeTest(shared, output)
+public abstract class BatchTests(SharedNode shared, ITestOutputHelper output) : SharedNodeTest(shared, output)
 {
     [Theory, MemberData(nameof(Kinds.All), MemberType = typeof(Kinds))]
     public async Task A_batch_puts_and_flushes_and_says_what_was_there(PoolKind kind, PoolSharing sharing)
@@ -261,4 +261,9 @@ public sealed class BatchTests(SharedNode shared, ITestOutputHelper output) : Sh
         var result = await pool.GetBatchAsync(id, indexes, buffer, mode);
         return (result, buffer.Chunk(pool.PageSizeBytes).ToArray());
     }
+
+    public sealed class OnSqlite(SharedNode shared, ITestOutputHelper output) : BatchTests(shared, output);
+
+    [Collection(OnSharedPostgresNode.Name)]
+    public sealed class OnPostgreSql(SharedPostgresNode shared, ITestOutputHelper output) : BatchTests(shared, output);
 }

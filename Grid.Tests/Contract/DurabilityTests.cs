@@ -9,9 +9,12 @@ namespace Grid.Tests.Contract;
 
 /// <summary>What an answer said still holds after the node was killed, or stopped, and started again on its data.</summary>
 [Collection(OwnNodes.Name)]
-public sealed class DurabilityTests(ITestOutputHelper output)
+public abstract class DurabilityTests(ITestOutputHelper output)
 {
     private const uint Pages = 120;
+
+    /// <summary>A node on an empty journal.</summary>
+    protected abstract Task<NodeSetup> NewSetupAsync();
 
     public enum Ending
     {
@@ -22,7 +25,7 @@ public sealed class DurabilityTests(ITestOutputHelper output)
     [Theory, InlineData(Ending.Killed), InlineData(Ending.Stopped)]
     public async Task Promises_1_to_4_and_6_hold_in_persistent_pools_across_a_restart(Ending ending)
     {
-        await using var node = await NodeProcess.StartAsync(output: output);
+        await using var node = await NodeProcess.StartAsync(await NewSetupAsync(), output);
         var shapes = Shapes().ToArray();
         await using (var client = await node.ConnectAsync())
         {
@@ -51,7 +54,7 @@ public sealed class DurabilityTests(ITestOutputHelper output)
     [Fact]
     public async Task Promise_1_a_refused_overwrite_stays_empty_across_a_kill_and_the_pool_stays_frozen()
     {
-        await using var node = await NodeProcess.StartAsync(output: output);
+        await using var node = await NodeProcess.StartAsync(await NewSetupAsync(), output);
         var options = Kinds.Options(PoolKind.Persistent, PoolSharing.Private) with { QuotaPages = 10 };
         var id = Names.Object();
         await using (var client = await node.ConnectAsync())
@@ -142,7 +145,7 @@ public sealed class DurabilityTests(ITestOutputHelper output)
     [Fact]
     public async Task Destroyed_pools_stay_destroyed_across_a_kill_and_their_ids_are_not_used_again()
     {
-        await using var node = await NodeProcess.StartAsync(output: output);
+        await using var node = await NodeProcess.StartAsync(await NewSetupAsync(), output);
         var id = Names.Object();
         var ids = new HashSet<PoolId>();
         var options = Kinds.Options(PoolKind.Persistent, PoolSharing.Private);
@@ -171,7 +174,7 @@ public sealed class DurabilityTests(ITestOutputHelper output)
     public async Task Promise_4_every_put_acknowledged_under_load_survives_a_kill()
     {
         const int Writers = 8;
-        await using var node = await NodeProcess.StartAsync(output: output);
+        await using var node = await NodeProcess.StartAsync(await NewSetupAsync(), output);
         for (var round = 0; round < 3; round++)
         {
             var name = $"load-{round}";
@@ -224,7 +227,7 @@ public sealed class DurabilityTests(ITestOutputHelper output)
     [Fact]
     public async Task Ephemeral_pages_never_come_back_stale_after_a_restart()
     {
-        await using var node = await NodeProcess.StartAsync(output: output);
+        await using var node = await NodeProcess.StartAsync(await NewSetupAsync(), output);
         var id = Names.Object();
         await using (var client = await node.ConnectAsync())
         {
@@ -314,5 +317,15 @@ public sealed class DurabilityTests(ITestOutputHelper output)
         }
 
         for (var i = 0u; i < 5; i++) await pool.AssertMissAsync(gone, i);
+    }
+
+    public sealed class OnSqlite(ITestOutputHelper output) : DurabilityTests(output)
+    {
+        protected override Task<NodeSetup> NewSetupAsync() => Task.FromResult(NodeSetup.Default);
+    }
+
+    public sealed class OnPostgreSql(PostgresServer server, ITestOutputHelper output) : DurabilityTests(output), IClassFixture<PostgresServer>
+    {
+        protected override async Task<NodeSetup> NewSetupAsync() => NodeSetup.OnPostgres(await server.NewDatabaseAsync());
     }
 }

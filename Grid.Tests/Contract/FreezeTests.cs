@@ -7,7 +7,7 @@ using Xunit.Abstractions;
 namespace Grid.Tests.Contract;
 
 /// <summary>A frozen pool refuses puts; a refused overwrite leaves its handle empty.</summary>
-public sealed class FreezeTests(SharedNode shared, ITestOutputHelper output) : SharedNodeTest(shared, output)
+public abstract class FreezeTests(SharedNode shared, ITestOutputHelper output) : SharedNodeTest(shared, output)
 {
     [Theory, MemberData(nameof(Kinds.All), MemberType = typeof(Kinds))]
     public async Task A_frozen_pool_refuses_puts_and_goes_on_answering_gets_and_flushes(PoolKind kind, PoolSharing sharing)
@@ -100,4 +100,9 @@ public sealed class FreezeTests(SharedNode shared, ITestOutputHelper output) : S
         Assert.Contains(missing, (await Assert.ThrowsAsync<NoSuchPoolException>(async () => await Client.FreezePoolAsync(missing))).Message, StringComparison.Ordinal);
         await Assert.ThrowsAsync<NoSuchPoolException>(async () => await Client.ThawPoolAsync(missing));
     }
+
+    public sealed class OnSqlite(SharedNode shared, ITestOutputHelper output) : FreezeTests(shared, output);
+
+    [Collection(OnSharedPostgresNode.Name)]
+    public sealed class OnPostgreSql(SharedPostgresNode shared, ITestOutputHelper output) : FreezeTests(shared, output);
 }

@@ -7,7 +7,7 @@ using Xunit.Abstractions;
 namespace Grid.Tests.Contract;
 
 /// <summary>DESIGN section 2's table, the lines put and get, for the four kinds of pool.</summary>
-public sealed class PutGetTests(SharedNode shared, ITestOutputHelper output) : SharedNodeTest(shared, output)
+public abstract class PutGetTests(SharedNode shared, ITestOutputHelper output) : SharedNodeTest(shared, output)
 {
     public static TheoryData<PoolKind, PoolSharing, PageCompression, int> Shapes()
     {
@@ -213,4 +213,9 @@ public sealed class PutGetTests(SharedNode shared, ITestOutputHelper output) : S
         Assert.Equal(flushedObject, await pool.AssertMissAsync(id, 0));
         Assert.Equal(flushedObject.Incarnation, put.Incarnation);
     }
+
+    public sealed class OnSqlite(SharedNode shared, ITestOutputHelper output) : PutGetTests(shared, output);
+
+    [Collection(OnSharedPostgresNode.Name)]
+    public sealed class OnPostgreSql(SharedPostgresNode shared, ITestOutputHelper output) : PutGetTests(shared, output);
 }

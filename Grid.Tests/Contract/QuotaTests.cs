@@ -7,7 +7,7 @@ using Xunit.Abstractions;
 namespace Grid.Tests.Contract;
 
 /// <summary>A quota counts a pool's pages: puts are refused exactly past it.</summary>
-public sealed class QuotaTests(SharedNode shared, ITestOutputHelper output) : SharedNodeTest(shared, output)
+public abstract class QuotaTests(SharedNode shared, ITestOutputHelper output) : SharedNodeTest(shared, output)
 {
     private const uint Quota = 20;
 
@@ -106,4 +106,9 @@ public sealed class QuotaTests(SharedNode shared, ITestOutputHelper output) : Sh
         for (var i = 0u; i < Quota; i++) await pool.StoreAsync(IdOf(i), i, PageBytes.Mixed(i));
         return pool;
     }
+
+    public sealed class OnSqlite(SharedNode shared, ITestOutputHelper output) : QuotaTests(shared, output);
+
+    [Collection(OnSharedPostgresNode.Name)]
+    public sealed class OnPostgreSql(SharedPostgresNode shared, ITestOutputHelper output) : QuotaTests(shared, output);
 }

@@ -81,6 +81,15 @@ public sealed class NodeProcess : IAsyncDisposable
         return ((int)answer.StatusCode, await answer.Content.ReadAsStringAsync());
     }
 
+    /// <summary>A metric's value as /metrics shows it, of the first series where it has several; null where there is none.</summary>
+    public async Task<double?> MetricAsync(string name)
+    {
+        var (_, body) = await HttpGetAsync("/metrics");
+        var line = body.Split('\n').FirstOrDefault(text => text.StartsWith(name + " ", StringComparison.Ordinal) || text.StartsWith(name + "{", StringComparison.Ordinal));
+        var value = line?[(line.LastIndexOf('}') is > 0 and var end ? end + 2 : name.Length + 1)..].Split(' ')[0];
+        return value is null ? null : double.Parse(value, CultureInfo.InvariantCulture);
+    }
+
     public long RssBytes() => ReadStatus("VmRSS:");
 
     public long PeakRssBytes() => ReadStatus("VmHWM:");

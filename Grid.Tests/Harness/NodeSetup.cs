@@ -26,6 +26,12 @@ public sealed record NodeSetup
     /// <summary>A node whose whole process is to stay within this much memory, in MiB.</summary>
     public static NodeSetup WithMemoryLimit(int mebibytes) => Default.With("grid.memory.limit", $"{mebibytes}MiB");
 
+    /// <summary>A node whose journal is in this database; the connection string comes from the environment.</summary>
+    public static NodeSetup OnPostgres(string connectionString) => Default.With("grid.journal.provider", "postgresql") with
+    {
+        Environment = new Dictionary<string, string> { ["GRID__JOURNAL__CONNECTION_STRING"] = connectionString },
+    };
+
     public NodeSetup With(string key, string value) =>
         this with { Settings = new Dictionary<string, string>(Settings) { [key] = value } };
 }

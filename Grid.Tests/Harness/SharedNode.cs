@@ -6,7 +6,7 @@ using Xunit.Abstractions;
 namespace Grid.Tests.Harness;
 
 /// <summary>One node and one client for every test that neither restarts nor starves it.</summary>
-public sealed class SharedNode : IAsyncLifetime
+public class SharedNode : IAsyncLifetime
 {
     private NodeProcess? _node;
     private GridClient? _client;
@@ -15,17 +15,37 @@ public sealed class SharedNode : IAsyncLifetime
 
     public GridClient Client => _client ?? throw new InvalidOperationException("the shared node has not been started");
 
-    public async Task InitializeAsync()
+    public virtual Task InitializeAsync() => StartAsync(NodeSetup.Default);
+
+    protected async Task StartAsync(NodeSetup setup)
     {
         // Roomy: pools of other tests must not push this one's pages out.
-        _node = await NodeProcess.StartAsync(NodeSetup.WithMemoryLimit(768));
+        _node = await NodeProcess.StartAsync(setup.With("grid.memory.limit", "768MiB"));
         _client = await _node.ConnectAsync();
     }
 
-    public async Task DisposeAsync()
+    public virtual async Task DisposeAsync()
     {
         if (_client is not null) await _client.DisposeAsync();
         if (_node is not null) await _node.DisposeAsync();
+    }
+}
+
+/// <summary>The same on a PostgreSQL of its own.</summary>
+public sealed class SharedPostgresNode : SharedNode
+{
+    private readonly PostgresServer _server = new();
+
+    public override async Task InitializeAsync()
+    {
+        await _server.InitializeAsync();
+        await StartAsync(NodeSetup.OnPostgres(await _server.NewDatabaseAsync()));
+    }
+
+    public override async Task DisposeAsync()
+    {
+        await base.DisposeAsync();
+        await _server.DisposeAsync();
     }
 }
 
@@ -34,6 +54,13 @@ public sealed class SharedNode : IAsyncLifetime
 public sealed class OnSharedNode : ICollectionFixture<SharedNode>
 {
     public const string Name = "shared node";
+}
+
+/// <summary>What the journal's provider must not change, on PostgreSQL.</summary>
+[CollectionDefinition(Name)]
+public sealed class OnSharedPostgresNode : ICollectionFixture<SharedPostgresNode>
+{
+    public const string Name = "shared node on PostgreSQL";
 }
 
 /// <summary>Tests that start nodes of their own run one after another.</summary>

@@ -5,6 +5,8 @@ namespace Grid.Tests.Harness;
 /// <summary>POSIX signals to a process that the tests started.</summary>
 internal static partial class Signals
 {
+    public const int Interrupt = 2;
+    public const int Quit = 3;
     public const int Kill = 9;
     public const int Terminate = 15;
     public const int Continue = 18;

@@ -1,13 +1,13 @@
 using Grid.Node.Journal;
 using Grid.Node.Memory;
 using Grid.Protocol;
-using Microsoft.Data.Sqlite;
+using Grid.Tests.Harness;
 using Xunit;
 
 namespace Grid.Tests.Journal;
 
 /// <summary>A verification finds every kind of damage, says where, goes on behind it, and changes nothing.</summary>
-public sealed class JournalAuditTests
+public abstract class JournalAuditTests(IJournalHome home)
 {
     private static readonly ObjectKey Key = JournalBed.Key;
 
@@ -59,7 +59,7 @@ public sealed class JournalAuditTests
     [Fact]
     public async Task A_damaged_page_that_was_overwritten_or_flushed_since_is_superseded()
     {
-        await using var bed = await JournalBed.WithTablesAsync();
+        await using var bed = await JournalBed.WithTablesAsync(home);
         var (_, parent) = bed.Start();
         var (writer, _) = await bed.ReadyWriterAsync(parent);
         var builder = new EventBuilder(JournalBed.PageSize);
@@ -78,7 +78,7 @@ public sealed class JournalAuditTests
     [Fact]
     public async Task Bytes_that_do_not_decode_to_a_page_are_damage_though_their_checksum_holds()
     {
-        await using var bed = await JournalBed.WithTablesAsync();
+        await using var bed = await JournalBed.WithTablesAsync(home);
         var (_, parent) = bed.Start();
         var (writer, _) = await bed.ReadyWriterAsync(parent);
         var builder = new EventBuilder(JournalBed.PageSize);
@@ -101,12 +101,12 @@ public sealed class JournalAuditTests
     [Fact]
     public async Task Objects_are_listed_in_order_a_damaged_one_among_them()
     {
-        await using var bed = await JournalBed.WithTablesAsync();
+        await using var bed = await JournalBed.WithTablesAsync(home);
         var (_, parent) = bed.Start();
         ObjectId[] ids = [new(0, 0, 5), new(0, 1, 0), new(2, 0, 0)];
         foreach (var id in ids.Append(new ObjectId(1, 1, 1))) await bed.WritePagesAsync(parent, new ObjectKey(Key.Pool, id), 2);
         await bed.WritePagesAsync(parent, new ObjectKey(new PoolId(70), new ObjectId(0, 0, 1)), 1);
-        bed.Execute($"UPDATE journal SET message = x'00' WHERE persistence_id = '{JournalIds.ForObject(new ObjectKey(Key.Pool, new ObjectId(1, 1, 1)))}'");
+        bed.Execute($"UPDATE journal SET message = {bed.Blob(0)} WHERE persistence_id = '{JournalIds.ForObject(new ObjectKey(Key.Pool, new ObjectId(1, 1, 1)))}'");
         var (found, next) = (new List<ListedObject>(), default(ObjectId));
         for (var isLast = false; !isLast;)
         {
@@ -118,9 +118,9 @@ public sealed class JournalAuditTests
         Assert.Equal([new(ids[0], 2), new(ids[1], 2), new(new ObjectId(1, 1, 1), null), new ListedObject(ids[2], 2)], found);
     }
 
-    private static async Task<JournalBed> WithEventsAsync(int events)
+    private async Task<JournalBed> WithEventsAsync(int events)
     {
-        var bed = await JournalBed.WithTablesAsync();
+        var bed = await JournalBed.WithTablesAsync(home);
         var (_, parent) = bed.Start();
         await bed.WritePagesAsync(parent, Key, events);
         return bed;
@@ -150,16 +150,15 @@ public sealed class JournalAuditTests
 
     private static void Change(JournalBed bed, long sequenceNr, Func<byte[], byte[]> change)
     {
-        using var connection = new SqliteConnection(bed.ConnectionString);
-        connection.Open();
-        using var read = connection.CreateCommand();
-        read.CommandText = "SELECT message FROM journal WHERE sequence_number = $nr";
-        read.Parameters.AddWithValue("$nr", sequenceNr);
+        using var connection = bed.Open();
+        using var read = connection.Command(null, "SELECT message FROM journal WHERE sequence_number = @nr").Add("@nr", sequenceNr);
         var changed = change((byte[])read.ExecuteScalar()!);
-        using var write = connection.CreateCommand();
-        write.CommandText = "UPDATE journal SET message = $message WHERE sequence_number = $nr";
-        write.Parameters.AddWithValue("$message", changed);
-        write.Parameters.AddWithValue("$nr", sequenceNr);
-        write.ExecuteNonQuery();
+        using var write = connection.Command(null, "UPDATE journal SET message = @message WHERE sequence_number = @nr").Add("@message", changed).Add("@nr", sequenceNr);
+        Assert.Equal(1, write.ExecuteNonQuery());
     }
+
+    public sealed class OnSqlite() : JournalAuditTests(new SqliteHome());
+
+    [Collection(OnPostgres.Name)]
+    public sealed class OnPostgreSql(PostgresServer server) : JournalAuditTests(new PostgresHome(server));
 }

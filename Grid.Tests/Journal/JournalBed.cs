@@ -1,3 +1,5 @@
+using System.Data.Common;
+using System.Globalization;
 using Akka.Actor;
 using Akka.Actor.Setup;
 using Akka.Configuration;
@@ -5,7 +7,6 @@ using Akka.TestKit;
 using Grid.Node.Journal;
 using Grid.Node.Memory;
 using Grid.Protocol;
-using Microsoft.Data.Sqlite;
 using Xunit;
 
 namespace Grid.Tests.Journal;
@@ -17,33 +18,38 @@ internal sealed class JournalBed : IAsyncDisposable
 
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("grid-journal-");
     private readonly List<ActorSystem> _systems = [];
+    private readonly IJournalHome _home;
     private JournalReader? _reader;
 
-    private JournalBed()
+    private JournalBed(IJournalHome home)
     {
-        Options = new JournalOptions { Path = Path.Combine(_directory.FullName, "grid.db"), WriteTimeout = TimeSpan.FromSeconds(5) };
+        _home = home;
     }
 
     public static TimeSpan Patience { get; } = TimeSpan.FromSeconds(20);
 
-    public JournalOptions Options { get; }
+    public JournalOptions Options { get; private set; } = new();
 
     public JournalReader Reader => _reader ??= new JournalReader(Options);
-
-    public string ConnectionString => new SqliteConnectionStringBuilder { DataSource = Options.Path, Pooling = false }.ConnectionString;
 
     public static ObjectKey Key { get; } = new(new PoolId(7), new ObjectId(1, 2, 3));
 
     public static string Id { get; } = JournalIds.ForObject(Key);
 
-    public static async Task<JournalBed> WithTablesAsync()
+    /// <summary>A journal with its tables; in SQLite's file where nothing else is said.</summary>
+    public static async Task<JournalBed> WithTablesAsync(IJournalHome? home = null)
     {
-        var bed = new JournalBed();
+        var bed = await WithoutTablesAsync(home);
         await JournalSchema.EnsureAsync(bed.Options);
         return bed;
     }
 
-    public static JournalBed WithoutTables() => new();
+    public static async Task<JournalBed> WithoutTablesAsync(IJournalHome? home = null)
+    {
+        var bed = new JournalBed(home ?? new SqliteHome());
+        bed.Options = await bed._home.NewAsync(bed._directory.FullName);
+        return bed;
+    }
 
     /// <summary>An actor system with this journal; the probe stands for the objects that own writers.</summary>
     public (ActorSystem System, TestProbe Parent) Start(string overrides = "")
@@ -104,28 +110,41 @@ internal sealed class JournalBed : IAsyncDisposable
 
     public long Scalar(string sql)
     {
-        using var connection = new SqliteConnection(ConnectionString);
-        connection.Open();
-        using var command = connection.CreateCommand();
-        command.CommandText = sql;
-        return Convert.ToInt64(command.ExecuteScalar(), System.Globalization.CultureInfo.InvariantCulture);
+        using var connection = Open();
+        using var command = connection.Command(null, sql);
+        return Convert.ToInt64(command.ExecuteScalar(), CultureInfo.InvariantCulture);
     }
 
     public void Execute(string sql)
     {
-        using var connection = new SqliteConnection(ConnectionString);
-        connection.Open();
-        using var command = connection.CreateCommand();
-        command.CommandText = sql;
+        using var connection = Open();
+        using var command = connection.Command(null, sql);
         command.ExecuteNonQuery();
     }
+
+    /// <summary>A connection of nobody's pool.</summary>
+    public DbConnection Open() => _home.Open(Options);
+
+    /// <summary>Keeps everybody else from writing, not from reading, until it is disposed.</summary>
+    public DbConnection Lock()
+    {
+        var connection = Open();
+        using var command = connection.Command(null, _home.BeginExclusive);
+        command.ExecuteNonQuery();
+        return connection;
+    }
+
+    public string Blob(params ReadOnlySpan<byte> bytes) => _home.Blob(bytes);
+
+    /// <summary>Changes one byte of a stored event.</summary>
+    public void SpoilByte(long sequenceNr, int offset, byte value) =>
+        Execute($"UPDATE journal SET message = {_home.MessageWithByte(offset, value)} WHERE sequence_number = {sequenceNr}");
 
     public async ValueTask DisposeAsync()
     {
         foreach (var system in _systems) await system.Terminate();
         _reader?.Dispose();
-        // Others' pools are none of this test's business.
-        using (var pooled = new SqliteConnection(JournalDatabase.For(Options).ConnectionString)) SqliteConnection.ClearPool(pooled);
+        _home.ClearPools(Options);
         _directory.Delete(recursive: true);
     }
 }

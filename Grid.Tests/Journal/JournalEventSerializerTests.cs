@@ -9,7 +9,7 @@ public sealed class JournalEventSerializerTests
     [Fact]
     public async Task Events_go_through_Akka_unchanged_under_their_manifest()
     {
-        await using var bed = JournalBed.WithoutTables();
+        await using var bed = await JournalBed.WithoutTablesAsync();
         var (system, _) = bed.Start();
         var journalEvent = JournalBed.PageEvent(JournalBed.Key, 1, 1);
         var serializer = Assert.IsType<JournalEventSerializer>(system.Serialization.FindSerializerFor(journalEvent));

@@ -1,14 +1,23 @@
+using System.Data.Common;
 using Akka.Actor;
+using System.Runtime.InteropServices;
 using Grid.Node.Journal;
 using Grid.Protocol;
-using Microsoft.Data.Sqlite;
+using Grid.Tests.Harness;
+using Npgsql;
 using Xunit;
 
 namespace Grid.Tests.Journal;
 
-public sealed class JournalReaderTests
+public abstract class JournalReaderTests(IJournalHome home)
 {
     private static readonly ObjectKey Key = JournalBed.Key;
+
+    /// <summary>What the database says when it waited for a lock in vain.</summary>
+    protected abstract string LockedText { get; }
+
+    /// <summary>A database that is not there.</summary>
+    protected abstract JournalOptions Elsewhere(JournalOptions options);
 
     [Theory]
     [InlineData(3, int.MaxValue)]
@@ -95,9 +104,48 @@ public sealed class JournalReaderTests
     }
 
     [Fact]
+    public async Task Heads_beyond_the_bytes_asked_for_are_neither_fetched_nor_held()
+    {
+        await using var bed = await JournalBed.WithTablesAsync(home);
+        const int Events = 1000;
+        // Of 64 pages each, as when many puts share an event: what is fetched without knowing a head's length is four times as long.
+        var builder = new EventBuilder(4096);
+        for (var i = 0u; i < 64; i++) builder.Put(i, Grid.Node.Memory.PageCodec.Raw, JournalBed.Page(Key, i));
+        var bytes = builder.ToEvent(Key, 1, 64).Bytes.ToArray();
+        using (var appender = JournalDatabase.For(bed.Options).OpenAppender())
+        {
+            for (var from = 1; from <= Events; from += 100)
+                appender.Append([new JournalWrite([.. Enumerable.Range(from, 100).Select(nr => new NewRow(JournalBed.Id, nr, "W2", JournalEventSerializer.Id, 1, "w", bytes))])]);
+        }
+
+        var database = JournalDatabase.For(bed.Options);
+        using var connection = database.OpenReader();
+        JournalQueries.ReadHeads(database, connection, JournalBed.Id, 0, long.MaxValue, 1, 1);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        var page = JournalQueries.ReadHeads(database, connection, JournalBed.Id, 0, long.MaxValue, 1024, 20_000);
+        var allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+        Assert.True(allocated < 1500_000, $"{allocated} bytes");
+        Assert.InRange(page.Rows.Sum(row => (long)row.Payload.Length), 20_000, 23_000);
+        Assert.All(page.Rows, row => Assert.Equal(row.Payload.Length, MemoryMarshal.TryGetArray(row.Payload, out var array) ? array.Array!.Length : 0));
+
+        // And in pieces it is everything, to its end.
+        var (heads, after) = (0, 0L);
+        do
+        {
+            page = JournalQueries.ReadHeads(database, connection, JournalBed.Id, after, Events, 300, 1 << 20);
+            heads += page.Rows.Count;
+            after = page.Rows[^1].SequenceNr;
+        }
+        while (!page.IsLast && after < Events);
+
+        Assert.Equal((Events, (long)Events), (heads, after));
+        Assert.Throws<JournalCorruptException>(() => JournalQueries.ReadHeads(database, connection, JournalBed.Id, Events - 128, Events + 1, 1024, int.MaxValue));
+    }
+
+    [Fact]
     public async Task Heads_and_single_pages_are_read_without_the_rest()
     {
-        await using var bed = await JournalBed.WithTablesAsync();
+        await using var bed = await JournalBed.WithTablesAsync(home);
         var (_, parent) = bed.Start();
         var (writer, _) = await bed.ReadyWriterAsync(parent);
         var builder = new EventBuilder(4096);
@@ -118,7 +166,7 @@ public sealed class JournalReaderTests
     public async Task Bits_flipped_in_the_file_are_found_and_named()
     {
         await using var bed = await WithEventsAsync(2);
-        bed.Execute("UPDATE journal SET message = cast(substr(message, 1, 3000) || x'00' || substr(message, 3002) AS BLOB) WHERE sequence_number = 2");
+        bed.SpoilByte(2, 3000, 0);
         var failure = await Assert.ThrowsAsync<JournalCorruptException>(() => bed.Reader.ReadPageAsync(Key, 2, 2));
         Assert.Contains(new Handle(Key.Pool, Key.Object, 2).ToString(), failure.Message, StringComparison.Ordinal);
         Assert.Equal(JournalBed.Page(Key, 1), (await bed.Reader.ReadPageAsync(Key, 1, 1)).Stored.ToArray());
@@ -127,7 +175,7 @@ public sealed class JournalReaderTests
     [Fact]
     public async Task Ids_are_listed_in_order_and_pages_of_a_pool_are_counted()
     {
-        await using var bed = await JournalBed.WithTablesAsync();
+        await using var bed = await JournalBed.WithTablesAsync(home);
         var (_, parent) = bed.Start();
         foreach (var pool in new ulong[] { 1, 10, 2 })
             for (var i = 0u; i < 5; i++)
@@ -150,11 +198,11 @@ public sealed class JournalReaderTests
     [Fact]
     public async Task Many_events_are_deleted_in_small_steps()
     {
-        await using var bed = await JournalBed.WithTablesAsync();
+        await using var bed = await JournalBed.WithTablesAsync(home);
         bed.Execute(
             $"""
             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
-            INSERT INTO journal (created, deleted, persistence_id, sequence_number, message) SELECT 0, 0, '{JournalBed.Id}', i, zeroblob(100) FROM n
+            INSERT INTO journal (created, deleted, persistence_id, sequence_number, message) SELECT 0, false, '{JournalBed.Id}', i, {bed.Blob(new byte[100])} FROM n
             """);
         Assert.Equal(900, await bed.Reader.DeleteThroughAsync(JournalBed.Id, 900));
         Assert.Equal(100, await bed.Reader.DeletePrefixAsync(JournalIds.PoolPrefix(Key.Pool)));
@@ -164,14 +212,12 @@ public sealed class JournalReaderTests
     public async Task Readers_do_not_wait_for_a_writer_and_readers_cannot_write()
     {
         await using var bed = await WithEventsAsync(3);
-        await using var locking = new SqliteConnection(bed.ConnectionString);
-        await locking.OpenAsync();
-        await using var transaction = await locking.BeginTransactionAsync();
+        await using var locking = bed.Lock();
         Assert.Equal(3, (await bed.Reader.ReadAsync(JournalBed.Id, 0, 3, 10, int.MaxValue).WaitAsync(TimeSpan.FromSeconds(5))).Rows.Count);
         await using var reader = JournalDatabase.For(bed.Options).OpenReader();
         using var command = reader.CreateCommand();
         command.CommandText = "DELETE FROM journal";
-        Assert.Throws<SqliteException>(() => command.ExecuteNonQuery());
+        Assert.ThrowsAny<DbException>(() => command.ExecuteNonQuery());
     }
 
     [Fact]
@@ -181,16 +227,17 @@ public sealed class JournalReaderTests
         await bed.Reader.ProbeAsync();
         var hasty = bed.Options with { WriteTimeout = TimeSpan.FromSeconds(1) };
         using var reader = new JournalReader(hasty);
-        await using var locking = new SqliteConnection(bed.ConnectionString);
-        await locking.OpenAsync();
-        await using (var transaction = await locking.BeginTransactionAsync())
+        var heard = new List<Exception>();
+        reader.OnUnavailable = heard.Add;
+        await using (bed.Lock())
         {
             var failure = await Assert.ThrowsAsync<JournalUnavailableException>(() => reader.ProbeAsync());
-            Assert.Contains("locked", failure.Message, StringComparison.Ordinal);
+            Assert.Contains(LockedText, failure.Message, StringComparison.Ordinal);
+            Assert.Same(failure, Assert.Single(heard));
         }
 
         await reader.ProbeAsync();
-        using var nowhere = new JournalReader(bed.Options with { Path = Path.Combine(Path.GetTempPath(), Guid.NewGuid().ToString("N"), "grid.db") });
+        using var nowhere = new JournalReader(Elsewhere(bed.Options));
         await Assert.ThrowsAsync<JournalUnavailableException>(() => nowhere.HighestSequenceNrAsync(JournalBed.Id));
     }
 
@@ -210,11 +257,30 @@ public sealed class JournalReaderTests
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => bed.Reader.HighestSequenceNrAsync(JournalBed.Id, new CancellationToken(canceled: true)));
     }
 
-    private static async Task<JournalBed> WithEventsAsync(int events)
+    private async Task<JournalBed> WithEventsAsync(int events)
     {
-        var bed = await JournalBed.WithTablesAsync();
+        var bed = await JournalBed.WithTablesAsync(home);
         var (_, parent) = bed.Start();
         await bed.WritePagesAsync(parent, Key, events);
         return bed;
+    }
+
+    public sealed class OnSqlite() : JournalReaderTests(new SqliteHome())
+    {
+        protected override string LockedText => "locked";
+
+        protected override JournalOptions Elsewhere(JournalOptions options) =>
+            options with { Path = Path.Combine(Path.GetTempPath(), Guid.NewGuid().ToString("N"), "grid.db") };
+    }
+
+    [Collection(OnPostgres.Name)]
+    public sealed class OnPostgreSql(PostgresServer server) : JournalReaderTests(new PostgresHome(server))
+    {
+        protected override string LockedText => "statement timeout";
+
+        protected override JournalOptions Elsewhere(JournalOptions options) => options with
+        {
+            ConnectionString = new NpgsqlConnectionStringBuilder(options.ConnectionString) { Port = PostgresTools.FreePort() }.ConnectionString,
+        };
     }
 }

@@ -2,17 +2,17 @@ using Akka.Actor;
 using Akka.Pattern;
 using Akka.TestKit;
 using Grid.Node.Journal;
-using Microsoft.Data.Sqlite;
+using Grid.Tests.Harness;
 using Xunit;
 
 namespace Grid.Tests.Journal;
 
-public sealed class WriterTests
+public abstract class WriterTests(IJournalHome home)
 {
     [Fact]
     public async Task Events_get_numbers_without_gaps_and_stand_in_the_journal_as_they_were()
     {
-        await using var bed = await JournalBed.WithTablesAsync();
+        await using var bed = await JournalBed.WithTablesAsync(home);
         var (_, parent) = bed.Start();
         var (writer, last) = await bed.ReadyWriterAsync(parent);
         Assert.Equal(0, last);
@@ -25,11 +25,11 @@ public sealed class WriterTests
     [Fact]
     public async Task A_new_writer_knows_the_newest_number_and_replays_nothing()
     {
-        await using var bed = await JournalBed.WithTablesAsync();
+        await using var bed = await JournalBed.WithTablesAsync(home);
         var (_, parent) = bed.Start();
         await bed.WritePagesAsync(parent, JournalBed.Key, 3);
         // A damaged event would stop any actor that replays.
-        bed.Execute("UPDATE journal SET message = x'00', manifest = 'nonsense', identifier = 1");
+        bed.Execute($"UPDATE journal SET message = {bed.Blob(0)}, manifest = 'nonsense', identifier = 1");
         var (writer, last) = await bed.ReadyWriterAsync(parent);
         Assert.Equal(3, last);
         Assert.Equal(4, await bed.WriteAsync(parent, writer, JournalBed.PageEvent(JournalBed.Key, 4, 4)));
@@ -38,7 +38,7 @@ public sealed class WriterTests
     [Fact]
     public async Task Events_of_writers_that_come_back_are_all_there()
     {
-        await using var bed = await JournalBed.WithTablesAsync();
+        await using var bed = await JournalBed.WithTablesAsync(home);
         // Two systems stamp their rows with an id each; the object goes A, B, A.
         var (_, a) = bed.Start();
         var (_, b) = bed.Start();
@@ -54,7 +54,7 @@ public sealed class WriterTests
     [Fact]
     public async Task A_number_that_is_taken_already_is_not_applied()
     {
-        await using var bed = await JournalBed.WithTablesAsync();
+        await using var bed = await JournalBed.WithTablesAsync(home);
         var (_, a) = bed.Start();
         var (_, b) = bed.Start();
         var (old, _) = await bed.ReadyWriterAsync(a);
@@ -69,35 +69,9 @@ public sealed class WriterTests
     }
 
     [Fact]
-    public async Task A_full_disk_fails_the_write_and_leaves_what_was_there()
-    {
-        await using var bed = await JournalBed.WithTablesAsync();
-        bed.Execute("PRAGMA wal_checkpoint(TRUNCATE)");
-        await LimitConnectionsAsync(bed, maxPages: 15);
-        var (_, parent) = bed.Start();
-        var (writer, _) = await bed.ReadyWriterAsync(parent);
-        var (written, failed) = (0u, default(WriteFailed));
-        while (failed is null)
-        {
-            writer.Tell(new Write(JournalBed.PageEvent(JournalBed.Key, written + 1, written + 1), 1));
-            var answer = await parent.ReceiveOneAsync(JournalBed.Patience);
-            if (answer is Written) written++;
-            else failed = Assert.IsType<WriteFailed>(answer);
-            Assert.True(written < 100);
-        }
-
-        Assert.True(failed.NotApplied, failed.Cause.ToString());
-        Assert.InRange(written, 5u, 60u);
-        Assert.Equal(written, bed.Scalar("SELECT count(*) FROM journal"));
-        var page = await bed.Reader.ReadAsync(JournalBed.Id, 0, written, 100, int.MaxValue);
-        foreach (var row in page.Rows) EventReader.Open(JournalBed.Key, row.SequenceNr, row.Payload).VerifyPages();
-        await Assert.ThrowsAsync<SqliteException>(() => throw failed.Cause);
-    }
-
-    [Fact]
     public async Task An_open_breaker_answers_at_once_that_nothing_left()
     {
-        await using var bed = await JournalBed.WithTablesAsync();
+        await using var bed = await JournalBed.WithTablesAsync(home);
         var (_, parent) = bed.Start("akka.persistence.journal.sql.circuit-breaker { max-failures = 1, reset-timeout = 1h }");
         var (first, _) = await bed.ReadyWriterAsync(parent);
         var (second, _) = await bed.ReadyWriterAsync(parent, JournalIds.ForObject(JournalBed.Key with { Pool = new(8) }));
@@ -115,11 +89,11 @@ public sealed class WriterTests
     [Fact]
     public async Task Stop_waits_for_the_event_under_way()
     {
-        await using var bed = await JournalBed.WithTablesAsync();
+        await using var bed = await JournalBed.WithTablesAsync(home);
         var (_, parent) = bed.Start();
         var (writer, _) = await bed.ReadyWriterAsync(parent);
         await parent.WatchAsync(writer);
-        using (Lock(bed))
+        using (bed.Lock())
         {
             writer.Tell(new Write(JournalBed.PageEvent(JournalBed.Key, 1, 1), 9));
             writer.Tell(StopWriter.Instance);
@@ -133,10 +107,10 @@ public sealed class WriterTests
     [Fact]
     public async Task A_writer_that_is_cut_off_says_that_the_outcome_is_unknown()
     {
-        await using var bed = await JournalBed.WithTablesAsync();
+        await using var bed = await JournalBed.WithTablesAsync(home);
         var (_, parent) = bed.Start();
         var (writer, _) = await bed.ReadyWriterAsync(parent);
-        using (Lock(bed))
+        using (bed.Lock())
         {
             writer.Tell(new Write(JournalBed.PageEvent(JournalBed.Key, 1, 1), 3));
             await parent.ExpectNoMsgAsync(TimeSpan.FromMilliseconds(200));
@@ -152,10 +126,10 @@ public sealed class WriterTests
     [Fact]
     public async Task A_locked_database_fails_the_write_in_time()
     {
-        await using var bed = await JournalBed.WithTablesAsync();
+        await using var bed = await JournalBed.WithTablesAsync(home);
         var (_, parent) = bed.Start("akka.persistence.journal.sql.circuit-breaker.call-timeout = 500ms");
         var (writer, _) = await bed.ReadyWriterAsync(parent);
-        using (Lock(bed))
+        using (bed.Lock())
         {
             var failed = await FailedAsync(parent, writer, 1);
             Assert.False(failed.NotApplied);
@@ -177,34 +151,9 @@ public sealed class WriterTests
     }
 
     [Fact]
-    public async Task Events_of_many_objects_share_transactions()
-    {
-        await using var bed = await JournalBed.WithTablesAsync();
-        var (_, parent) = bed.Start();
-        var writers = new List<(IActorRef Writer, Grid.Protocol.ObjectKey Key)>();
-        for (var i = 0u; i < 40; i++)
-        {
-            var key = JournalBed.Key with { Object = Grid.Protocol.ObjectId.FromUInt64(i) };
-            writers.Add(((await bed.ReadyWriterAsync(parent, JournalIds.ForObject(key))).Writer, key));
-        }
-
-        long before;
-        using (Lock(bed))
-        {
-            before = Commits(bed);
-            foreach (var (writer, key) in writers) writer.Tell(new Write(JournalBed.PageEvent(key, 1, 1), 1));
-            await parent.ExpectNoMsgAsync(TimeSpan.FromSeconds(1));
-        }
-
-        for (var i = 0; i < writers.Count; i++) await parent.ExpectMsgAsync<Written>(JournalBed.Patience);
-        // One that waited for the lock, then all the others.
-        Assert.InRange(Commits(bed) - before, 2, 10);
-    }
-
-    [Fact]
     public async Task A_number_that_is_taken_fails_only_its_writer_and_the_others_share_the_commit()
     {
-        await using var bed = await JournalBed.WithTablesAsync();
+        await using var bed = await JournalBed.WithTablesAsync(home);
         var (_, parent) = bed.Start();
         var writers = new List<(IActorRef Writer, Grid.Protocol.ObjectKey Key)>();
         for (var i = 0u; i < 10; i++)
@@ -216,7 +165,7 @@ public sealed class WriterTests
         // Another owner has written the third one's next number since that looked.
         var (_, other) = bed.Start();
         await bed.WritePagesAsync(other, writers[3].Key, 1);
-        using (Lock(bed))
+        using (bed.Lock())
         {
             for (var i = 0; i < writers.Count; i++) writers[i].Writer.Tell(new Write(JournalBed.PageEvent(writers[i].Key, 1, 1), i));
             // While the database is locked nothing else of the journal waits for it: a new writer learns where it stands.
@@ -252,45 +201,6 @@ public sealed class WriterTests
         return failed;
     }
 
-    /// <summary>Holds SQLite's write lock.</summary>
-    private static SqliteConnection Lock(JournalBed bed)
-    {
-        var connection = new SqliteConnection(bed.ConnectionString);
-        connection.Open();
-        using var command = connection.CreateCommand();
-        command.CommandText = "BEGIN IMMEDIATE";
-        command.ExecuteNonQuery();
-        return connection;
-    }
-
-    /// <summary>Transactions in the write-ahead log: frames that end one carry the database's size, big-endian, at byte 4.</summary>
-    private static long Commits(JournalBed bed)
-    {
-        using var log = new FileStream(bed.Options.Path + "-wal", FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
-        var (commits, frame) = (0L, new byte[24]);
-        var pageSize = bed.Scalar("PRAGMA page_size");
-        for (log.Position = 32; log.Read(frame) == frame.Length; log.Position += pageSize)
-            if (frame.AsSpan(4, 4).IndexOfAnyExcept((byte)0) >= 0) commits++;
-        return commits;
-    }
-
-    /// <summary>Limits the pooled connections that Akka's journal will take up.</summary>
-    private static async Task LimitConnectionsAsync(JournalBed bed, int maxPages)
-    {
-        var connections = new List<SqliteConnection>();
-        for (var i = 0; i < 8; i++)
-        {
-            var connection = new SqliteConnection(JournalDatabase.For(bed.Options).ConnectionString);
-            await connection.OpenAsync();
-            using var command = connection.CreateCommand();
-            command.CommandText = $"PRAGMA max_page_count = {maxPages}";
-            await command.ExecuteNonQueryAsync();
-            connections.Add(connection);
-        }
-
-        foreach (var connection in connections) await connection.DisposeAsync();
-    }
-
     private static async Task<int> ReplayAsync(ActorSystem system, TestProbe probe)
     {
         system.ActorOf(Props.Create(() => new Replayer(probe.Ref)));
@@ -313,4 +223,9 @@ public sealed class WriterTests
             if (message is Akka.Persistence.RecoveryCompleted) told.Tell(_events);
         }
     }
+
+    public sealed class OnSqlite() : WriterTests(new SqliteHome());
+
+    [Collection(OnPostgres.Name)]
+    public sealed class OnPostgreSql(PostgresServer server) : WriterTests(new PostgresHome(server));
 }

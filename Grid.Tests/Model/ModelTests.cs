@@ -8,7 +8,7 @@ using Xunit.Abstractions;
 namespace Grid.Tests.Model;
 
 /// <summary>Random sequences of operations against the reference, for the four kinds of pool. A failure prints its seed: docs/testing.md says how to replay it.</summary>
-public sealed class ModelTests(SharedNode shared, ITestOutputHelper output) : SharedNodeTest(shared, output)
+public abstract class ModelTests(SharedNode shared, ITestOutputHelper output) : SharedNodeTest(shared, output)
 {
     [Theory, MemberData(nameof(Kinds.All), MemberType = typeof(Kinds))]
     public async Task Random_sequences_answer_as_the_reference_does(PoolKind kind, PoolSharing sharing)
@@ -29,6 +29,11 @@ public sealed class ModelTests(SharedNode shared, ITestOutputHelper output) : Sh
             threads: 1,
             print: sample => $"{sample.Item1}\n{Operation.Print(sample.Item2)}");
     }
+
+    public sealed class OnSqlite(SharedNode shared, ITestOutputHelper output) : ModelTests(shared, output);
+
+    [Collection(OnSharedPostgresNode.Name)]
+    public sealed class OnPostgreSql(SharedPostgresNode shared, ITestOutputHelper output) : ModelTests(shared, output);
 }
 
 /// <summary>The same with restarts between, and under want of memory, on nodes of their own.</summary>
