@@ -7,7 +7,7 @@ namespace Grid.Node.Gateway;
 /// The answers of one connection. Any thread pushes answered requests; whoever holds the duty writes them all, flushes once, and looks again.
 /// The connection's reader takes the duty while it dispatches, so that what it caused is written by itself, without waking another thread.
 /// </summary>
-internal sealed class ConnectionOutput(PipeWriter pipe, GatewayServices services, RequestPool requests) : IThreadPoolWorkItem
+internal sealed class ConnectionOutput(PipeWriter pipe, GatewayServices services, RequestPool requests, Action<Exception> onDamaged) : IThreadPoolWorkItem
 {
     private const int Free = 0;
     private const int Held = 1;
@@ -78,6 +78,12 @@ internal sealed class ConnectionOutput(PipeWriter pipe, GatewayServices services
         {
             // The pipe was completed under us: the connection is gone, and so is who waits for the answer.
             _isBroken = true;
+        }
+        catch (InvalidDataException damaged)
+        {
+            // A page in memory does not decode. Half a frame is out: what follows would be read as part of it.
+            _isBroken = true;
+            onDamaged(damaged);
         }
 
         services.Objects.ReleaseAnswer(request);

@@ -36,7 +36,7 @@ internal sealed class GatewayConnection : IRequestSink
         _log = log;
         _input = context.Transport.Input;
         _requests = new RequestPool(this, services.Limits.WindowRequests, services.Limits.WindowBytes);
-        _output = new ConnectionOutput(context.Transport.Output, services, _requests);
+        _output = new ConnectionOutput(context.Transport.Output, services, _requests, OnDamaged);
     }
 
     /// <inheritdoc/>
@@ -222,6 +222,12 @@ internal sealed class GatewayConnection : IRequestSink
         }
     }
 
+    private void OnDamaged(Exception damage)
+    {
+        Log.Damaged(_log, _context.RemoteEndPoint, damage);
+        Abort("a page in memory is damaged");
+    }
+
     private FrameOutcome Refused(string reason)
     {
         _ = IsMalformed(reason);
@@ -257,6 +263,9 @@ internal sealed class GatewayConnection : IRequestSink
     {
         public static void Malformed(ILogger log, System.Net.EndPoint? client, string reason) =>
             log.LogWarning("Connection of {Client} closed: {Reason}", client, reason);
+
+        public static void Damaged(ILogger log, System.Net.EndPoint? client, Exception damage) =>
+            log.LogError(damage, "Connection of {Client} closed: a page in memory is damaged", client);
 
         public static void Ended(ILogger log, System.Net.EndPoint? client, string reason) =>
             log.LogDebug("Connection of {Client} ended: {Reason}", client, reason);
