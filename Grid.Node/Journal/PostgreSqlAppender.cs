@@ -76,9 +76,7 @@ internal sealed class PostgreSqlAppender : JournalAppender
 
     private void Send(IReadOnlyList<JournalWrite> writes)
     {
-        if (_connection.State != ConnectionState.Open) _connection.Open();
-        // Does nothing where this connection has it prepared. Not prepared, a part of the message would do to begin the transaction.
-        _insert.Prepare();
+        MakeReady();
         try
         {
             Fill(writes);
@@ -87,6 +85,21 @@ internal sealed class PostgreSqlAppender : JournalAppender
         finally
         {
             Clear();
+        }
+    }
+
+    private void MakeReady()
+    {
+        try
+        {
+            if (_connection.State != ConnectionState.Open) _connection.Open();
+            // Does nothing where this connection has it prepared. Not prepared, a part of the message would do to begin the transaction.
+            _insert.Prepare();
+        }
+        catch (Exception failure)
+        {
+            // Nothing of the write has left: whatever went wrong, it is certainly not in the journal.
+            throw new WriteNotSentException($"the journal's database can't be reached: {failure.Message}", failure);
         }
     }
 

@@ -62,6 +62,17 @@ public sealed class PostgresFaultTests(PostgresServer server, ITestOutputHelper 
         await server.SetAsync("default_transaction_read_only", "on");
         try
         {
+            // Sessions that exist hear of it when the server's signal reaches them, each at its own time.
+            var refused = 0;
+            await Eventually.TrueAsync(
+                async () =>
+                {
+                    var attempt = await Attempt.PutAsync(faulty.Pool, ObjectId.FromUInt64(78), 0, PageBytes.Random(78));
+                    refused = attempt.Ending == Ending.Applied ? 0 : refused + 1;
+                    return refused >= 5;
+                },
+                "every session refuses writes",
+                TimeSpan.FromSeconds(20));
             await faulty.AssertDownAsync("read-only transaction");
         }
         finally

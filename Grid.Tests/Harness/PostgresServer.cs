@@ -235,7 +235,7 @@ public sealed class PostgresServer : IAsyncLifetime, IAsyncDisposable
     }
 
     private static string Unpooled(string connectionString) =>
-        new NpgsqlConnectionStringBuilder(connectionString) { Pooling = false, Timeout = 5 }.ConnectionString;
+        new NpgsqlConnectionStringBuilder(connectionString) { Pooling = false, Timeout = 30 }.ConnectionString;
 
     private static int ParentOf(int pid)
     {
