@@ -1,6 +1,6 @@
 using System.Data.Common;
-using Akka.Actor;
 using System.Runtime.InteropServices;
+using Akka.Actor;
 using Grid.Node.Journal;
 using Grid.Protocol;
 using Grid.Tests.Harness;
