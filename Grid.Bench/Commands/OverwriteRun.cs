@@ -78,16 +78,8 @@ internal sealed class OverwriteRun(OverwriteOptions options)
         var buffer = new byte[BatchPages * Payload.PageBytes];
         for (var first = 0; first < options.LivePages; first += BatchPages)
         {
-            var batch = new WriteBatch();
-            for (var i = 0; i < Math.Min(BatchPages, options.LivePages - first); i++)
-            {
-                var page = buffer.AsMemory(i * Payload.PageBytes, Payload.PageBytes);
-                _pages.Fill(page.Span, (uint)(first + i), 1);
-                batch.Put((uint)(first + i), page);
-            }
-
-            var result = await pool.WriteBatchAsync(Id, batch, null, null, cancellation);
-            if (result.Outcome != BatchOutcome.Applied) throw new BenchException($"the node refused a batch: {result.Reason}");
+            uint[] indexes = [.. Enumerable.Range(first, Math.Min(BatchPages, options.LivePages - first)).Select(index => (uint)index)];
+            await _pages.PutAsync(pool, Id, indexes, 1, buffer, cancellation);
         }
     }
 

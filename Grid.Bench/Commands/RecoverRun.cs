@@ -65,9 +65,9 @@ internal sealed class RecoverRun(RecoverOptions options)
     {
         await using var client = await ConnectAsync(node, cancellation);
         var pool = await client.CreatePoolAsync("bench", new PoolOptions { Kind = PoolKind.Persistent, PageSizeBytes = Payload.PageBytes }, cancellation);
-        await PutAsync(pool, Neighbour, 0, 1, new byte[Payload.PageBytes], cancellation);
+        await _pages.PutAsync(pool, Neighbour, Indexes(0, 1), 1, new byte[Payload.PageBytes], cancellation);
         var begun = Stopwatch.GetTimestamp();
-        await ForAllAsync(pages, (batch, buffer, token) => PutAsync(pool, Large, batch, pages, buffer, token), cancellation);
+        await ForAllAsync(pages, (batch, buffer, token) => _pages.PutAsync(pool, Large, Indexes(batch, pages), 1, buffer, token), cancellation);
         Add(pages, "put", "pages/s", pages / Stopwatch.GetElapsedTime(begun).TotalSeconds);
         Add(pages, "files", "MiB", node.JournalBytes() / MebibyteBytes);
         Add(pages, "node's peak RSS while putting", "MiB", node.PeakRssBytes() / MebibyteBytes);
@@ -84,20 +84,6 @@ internal sealed class RecoverRun(RecoverOptions options)
                 while (Interlocked.Increment(ref next) is var batch && batch < Batches(pages)) await work(batch, buffer, cancellation);
             },
             cancellation)));
-    }
-
-    private async Task PutAsync(Pool pool, ObjectId id, int number, int pages, byte[] buffer, CancellationToken cancellation)
-    {
-        var batch = new WriteBatch();
-        foreach (var (index, position) in Indexes(number, pages).Select((index, position) => (index, position)))
-        {
-            var page = buffer.AsMemory(position * Payload.PageBytes, Payload.PageBytes);
-            _pages.Fill(page.Span, index, 1);
-            batch.Put(index, page);
-        }
-
-        var result = await pool.WriteBatchAsync(id, batch, null, null, cancellation);
-        if (result.Outcome != BatchOutcome.Applied) throw new BenchException($"the node refused a batch: {result.Reason}");
     }
 
     private async Task ReadAsync(Pool pool, int number, int pages, byte[] buffer, CancellationToken cancellation)

@@ -1,4 +1,6 @@
 using System.Buffers.Binary;
+using Grid.Client;
+using Grid.Protocol;
 
 namespace Grid.Bench.Harness;
 
@@ -20,6 +22,28 @@ internal sealed class StampedPages
     {
         Body(index, version).CopyTo(page);
         Stamp(page, index, version);
+    }
+
+    /// <summary>Puts pages as one batch.</summary>
+    /// <param name="pool">Into which pool.</param>
+    /// <param name="id">Into which object.</param>
+    /// <param name="indexes">Their indexes, at most a batch of them.</param>
+    /// <param name="version">Which version of each.</param>
+    /// <param name="buffer">Room for all of them.</param>
+    /// <param name="cancellation">Gives up.</param>
+    /// <exception cref="BenchException">The node refused them.</exception>
+    public async Task PutAsync(Pool pool, ObjectId id, IReadOnlyList<uint> indexes, uint version, byte[] buffer, CancellationToken cancellation)
+    {
+        var batch = new WriteBatch();
+        for (var i = 0; i < indexes.Count; i++)
+        {
+            var page = buffer.AsMemory(i * Payload.PageBytes, Payload.PageBytes);
+            Fill(page.Span, indexes[i], version);
+            batch.Put(indexes[i], page);
+        }
+
+        var result = await pool.WriteBatchAsync(id, batch, null, null, cancellation);
+        if (result.Outcome != BatchOutcome.Applied) throw new BenchException($"the node refused a batch: {result.Reason}");
     }
 
     /// <summary>Whether a page is the one of an index and a version, in every byte.</summary>

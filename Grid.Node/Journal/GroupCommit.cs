@@ -78,7 +78,7 @@ internal sealed class GroupCommit : IDisposable
         }
         catch (Exception failure)
         {
-            return new WriteNotSentException($"the journal's database can't be reached: {failure.Message}", failure);
+            return WriteNotSentException.NoConnection(failure);
         }
 
         try

@@ -33,4 +33,8 @@ public sealed class JournalSetupException(string message, Exception? inner = nul
 /// <summary>A write to the journal was given up before anything of it left this process.</summary>
 /// <param name="message">Why.</param>
 /// <param name="inner">What was caught; null where nothing was.</param>
-public sealed class WriteNotSentException(string message, Exception? inner = null) : Exception(message, inner);
+public sealed class WriteNotSentException(string message, Exception? inner = null) : Exception(message, inner)
+{
+    /// <summary>There was no connection to write through.</summary>
+    internal static WriteNotSentException NoConnection(Exception cause) => new($"the journal's database can't be reached: {cause.Message}", cause);
+}

@@ -99,7 +99,7 @@ internal sealed class PostgreSqlAppender : JournalAppender
         catch (Exception failure)
         {
             // Nothing of the write has left: whatever went wrong, it is certainly not in the journal.
-            throw new WriteNotSentException($"the journal's database can't be reached: {failure.Message}", failure);
+            throw WriteNotSentException.NoConnection(failure);
         }
     }
 

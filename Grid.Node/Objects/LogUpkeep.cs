@@ -101,17 +101,29 @@ internal sealed class LogUpkeep(IUpkeepHost host, UpkeepLimits limits, CleaningT
         _cleaner.BreakOff();
     }
 
-    /// <summary>It is the object's turn to clean.</summary>
-    public void OnTurn() => _cleaner.OnTurn();
+    /// <summary>Handles a message that upkeep asked for; false where it is none.</summary>
+    public bool TryReceive(object message)
+    {
+        switch (message)
+        {
+            case CleaningTurn:
+                _cleaner.OnTurn();
+                return true;
+            case CleanerRead read:
+                _cleaner.OnRead(read);
+                return true;
+            case BeginningDeleted deleted:
+                OnDeleted(deleted);
+                return true;
+            case UpkeepTick:
+                _isTickSet = false;
+                return true;
+            default:
+                return false;
+        }
+    }
 
-    /// <summary>What cleaning asked for has come.</summary>
-    public void OnRead(CleanerRead read) => _cleaner.OnRead(read);
-
-    /// <summary>It is time to look again.</summary>
-    public void OnTick() => _isTickSet = false;
-
-    /// <summary>A deletion has ended.</summary>
-    public void OnDeleted(BeginningDeleted deleted)
+    private void OnDeleted(BeginningDeleted deleted)
     {
         _isDeleting = false;
         _hasDeletionFailed = deleted.Failure is not null;

@@ -113,20 +113,9 @@ internal sealed class PersistentObject : ObjectActor
             case QuotaAnswer answer:
                 _quota.Resume(answer, Serve);
                 break;
-            case CleaningTurn:
-                _upkeep.OnTurn();
-                break;
-            case CleanerRead read:
-                _upkeep.OnRead(read);
-                break;
-            case BeginningDeleted deleted:
-                _upkeep.OnDeleted(deleted);
-                break;
-            case UpkeepTick:
-                _upkeep.OnTick();
-                break;
             default:
-                return false;
+                if (!_upkeep.TryReceive(message)) return false;
+                break;
         }
 
         if (_upkeep.TakeFailure() is { } failure)

@@ -224,25 +224,8 @@ internal sealed class UpkeepModel
     private bool Deliver()
     {
         if (!_journal.TryReceive(out var message)) return false;
-        switch (message)
-        {
-            case CleaningTurn:
-                _upkeep.OnTurn();
-                break;
-            case CleanerRead read:
-                _upkeep.OnRead(read);
-                _journal.ReadsFail = false;
-                break;
-            case BeginningDeleted deleted:
-                _upkeep.OnDeleted(deleted);
-                break;
-            case UpkeepTick:
-                _upkeep.OnTick();
-                break;
-            default:
-                throw new InvalidOperationException($"nobody expects {message}");
-        }
-
+        if (!_upkeep.TryReceive(message)) throw new InvalidOperationException($"nobody expects {message}");
+        if (message is CleanerRead) _journal.ReadsFail = false;
         return true;
     }
 
