@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Grid.Client;
 using Grid.Protocol;
+using Xunit;
 
 namespace Grid.Tests.Harness;
 
@@ -65,6 +66,12 @@ internal sealed class ClusterLoad : IAsyncDisposable
 
     /// <summary>From now on the longest call counts anew.</summary>
     public void ResetLongest() => Volatile.Write(ref _longestMs, 0);
+
+    public void AssertNoFailures()
+    {
+        var failures = Failures;
+        Assert.True(failures.Count == 0, $"{failures.Count} failures:\n{string.Join('\n', failures.Take(10))}");
+    }
 
     public async Task StopAsync()
     {
