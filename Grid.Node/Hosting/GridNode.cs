@@ -85,6 +85,9 @@ internal sealed class GridNode : INodeStatusSource
         {
             Store = _store,
             Shards = shards,
+            Aside = new KeptAside(_store, _settings.Cluster.HandOff),
+            Pull = new WarmPull(_settings.Cluster.HandOff.PullTimeout, _loggers.CreateLogger("Grid.HandOff")),
+            HasPeers = () => HasPeers,
             Pools = _pools,
             Journal = _journal,
             Health = _health,
@@ -112,6 +115,7 @@ internal sealed class GridNode : INodeStatusSource
             // One of a cluster that was there before may still have a lease; a node that is always alone has none to wait for.
             MayServeFromMs = _settings.Cluster.SeedNodes.Count == 0 ? long.MinValue : _startedMs + timings.OverAfterMs,
             NewIncarnation = objects.NextIncarnation,
+            KeepsFor = objects.Aside.Bind,
             OnClosed = objects.EndObjects,
         };
     }
@@ -124,12 +128,26 @@ internal sealed class GridNode : INodeStatusSource
     {
         CoordinatedShutdown.Get(system).AddTask(CoordinatedShutdown.PhaseClusterLeave, "grid-part", async () =>
         {
-            _objects!.IsLeaving = true;
-            await _connections.DrainAsync(_settings.Stop.Timeout / 4, CancellationToken.None);
+            var objects = _objects!;
+            objects.IsLeaving = true;
+            await Task.WhenAll(_connections.DrainAsync(_settings.Stop.Timeout / 4, CancellationToken.None), KeptAreFetchedAsync(objects.Aside));
             await guard.Ask<PartNow>(PartNow.Instance, TimeSpan.FromSeconds(2));
             return Akka.Done.Instance;
         });
     }
+
+    /// <summary>Waits until the others have fetched what this node keeps for them; what they do not come for in time is dropped.</summary>
+    private static async Task KeptAreFetchedAsync(KeptAside aside)
+    {
+        while (aside.Count > 0)
+        {
+            await Task.Delay(20);
+            aside.DropExpired();
+        }
+    }
+
+    private IReadOnlyList<Address> Peers() =>
+        [.. from node in _guard!.Picture.Nodes where !node.IsSelf && node is { IsReachable: true, Standing: Standing.Up } select Address.Parse(node.Node.Address)];
 
     private PoolsSettings PoolsSettings() => new()
     {
@@ -150,6 +168,7 @@ internal sealed class GridNode : INodeStatusSource
         objects.Watcher = system.ActorOf(Props.Create(() => new ObjectWatcher(_connections)), "object-watcher");
         var region = ObjectSharding.Start(system, objects, _settings.Cluster.Shards);
         var activations = system.ActorOf(Props.Create(() => new Activations(objects, () => region, _settings.Objects.ActivateTimeout)), "activations");
+        system.ActorOf(Props.Create(() => new HandOffCourier(objects, () => region, Peers)), HandOffCourier.Name);
         system.ActorOf(Props.Create(() => new ObjectSweeper(objects, SweepSettings.For(_settings.Objects.PassivateAfter))), "object-sweeper");
         system.ActorOf(Props.Create(() => new LeftoverSweep(objects, () => region, new LeftoverSettings())), "leftover-sweep");
         _door.Gateway = new GatewayServices
@@ -194,6 +213,7 @@ internal sealed class GridNode : INodeStatusSource
     public async Task LeaveAsync(CancellationToken cancellation)
     {
         _stopping = true;
+        if (_objects is { } objects) objects.IsHandingOver = true;
         if (_system != null) await CoordinatedShutdown.Get(_system).Run(NodeStops.Instance).WaitAsync(cancellation);
     }
 
@@ -201,6 +221,7 @@ internal sealed class GridNode : INodeStatusSource
     public async Task StopAsync(CancellationToken cancellation)
     {
         await LeaveAsync(cancellation);
+        if (_objects is { } objects) await objects.Pull.DisposeAsync();
         _health.Dispose();
         _journal.Dispose();
         _store.Dispose();
