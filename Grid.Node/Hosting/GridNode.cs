@@ -215,6 +215,7 @@ internal sealed class GridNode : INodeStatusSource
         _stopping = true;
         if (_objects is { } objects) objects.IsHandingOver = true;
         if (_system != null) await CoordinatedShutdown.Get(_system).Run(NodeStops.Instance).WaitAsync(cancellation);
+        _connections.End();
     }
 
     /// <summary>Leaves the cluster and stops every part.</summary>
