@@ -1,8 +1,8 @@
 using Akka.Actor;
 using Akka.Actor.Setup;
-using Akka.Cluster;
 using Akka.Configuration;
 using Grid.Node.Admin;
+using Grid.Node.Cluster.Formation;
 using Grid.Node.Gateway;
 using Grid.Node.Journal;
 using Grid.Node.Memory;
@@ -11,6 +11,7 @@ using Grid.Node.Pools;
 using Grid.Protocol;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Logging;
+using AkkaCluster = Akka.Cluster.Cluster;
 using MemberStatus = Grid.Node.Admin.MemberStatus;
 
 namespace Grid.Node.Hosting;
@@ -37,7 +38,7 @@ internal sealed class GridNode : INodeStatusSource
     private readonly PoolView _pools = new();
     private ObjectServices? _objects;
     private ActorSystem? _system;
-    private Cluster? _cluster;
+    private AkkaCluster? _cluster;
     private volatile bool _stopping;
 
     /// <summary>A node that has not started.</summary>
@@ -67,15 +68,15 @@ internal sealed class GridNode : INodeStatusSource
     /// <param name="cancellation">Gives up.</param>
     public async Task StartAsync(string publicAddress, CancellationToken cancellation)
     {
-        var config = AkkaConfig.Build(_settings, JournalConfig.Akka(_journalOptions), PoolsSetup.Configuration);
+        var config = AkkaConfig.Build(_settings, JournalConfig.Akka(_journalOptions), PoolsSetup.Configuration, FormationConfig.Akka(_settings.Cluster.Formation));
         await EnsureJournalAsync(config, cancellation);
         Binding.Probe("grid.cluster", await Binding.ResolveAsync("grid.cluster", _settings.Cluster.Host, _settings.Cluster.Port, cancellation));
         var setup = ActorSystemSetup.Create(BootstrapSetup.Create().WithConfig(config), new LoggerFactorySetup(_loggers), JournalConfig.Setup(_journalOptions));
         _system = ActorSystem.Create(_settings.Cluster.Name, setup);
-        _cluster = Cluster.Get(_system);
+        _cluster = AkkaCluster.Get(_system);
         ClusterPort = _cluster.SelfAddress.Port ?? 0;
         WatchEnd(_system);
-        await JoinAsync(_cluster, cancellation);
+        await ClusterFormation.JoinAsync(_system, _settings, _loggers, cancellation);
         _objects = new ObjectServices
         {
             Store = _store,
@@ -194,18 +195,6 @@ internal sealed class GridNode : INodeStatusSource
         {
             throw new StartupException(ExitCodes.Surroundings, $"grid.journal: {e.Message}", e);
         }
-    }
-
-    private async Task JoinAsync(Cluster cluster, CancellationToken cancellation)
-    {
-        var up = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        cluster.RegisterOnMemberUp(() => up.TrySetResult());
-        // Not the awaitable kind: that gives up after akka.cluster.seed-node-timeout, which a busy machine may take; this goes on trying.
-#pragma warning disable VSTHRD103 // They do not block.
-        if (_settings.Cluster.SeedNodes.Count == 0) cluster.Join(cluster.SelfAddress);
-        else cluster.JoinSeedNodes(_settings.Cluster.SeedNodes.Select(seed => Address.Parse($"akka.tcp://{_settings.Cluster.Name}@{seed}")));
-#pragma warning restore VSTHRD103
-        await up.Task.WaitAsync(cancellation);
     }
 
     private void WatchEnd(ActorSystem system)

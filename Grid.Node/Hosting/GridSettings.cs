@@ -94,7 +94,18 @@ public sealed record AdminSettings(string Host, int Port);
 /// <param name="Port">Port to listen on; 0: a free one.</param>
 /// <param name="SeedNodes">Nodes to join, <c>host:port</c>; none: this node forms a cluster of its own.</param>
 /// <param name="Shards">Shards that objects are spread over.</param>
-public sealed record ClusterSettings(string Name, string Host, int Port, IReadOnlyList<string> SeedNodes, int Shards);
+public sealed record ClusterSettings(string Name, string Host, int Port, IReadOnlyList<string> SeedNodes, int Shards)
+{
+    /// <summary>How the node finds its cluster.</summary>
+    public required FormationSettings Formation { get; init; }
+}
+
+/// <summary>How a node finds its cluster.</summary>
+/// <param name="Service">Name whose addresses are the nodes; empty: the seed nodes are.</param>
+/// <param name="Contacts">Nodes, itself included, that it takes to form a cluster.</param>
+/// <param name="ContactPort">Port on which nodes found by the service answer each other.</param>
+/// <param name="Stable">How long the contacts must have been the same.</param>
+public sealed record FormationSettings(string Service, int Contacts, int ContactPort, TimeSpan Stable);
 
 /// <summary>The node's memory.</summary>
 /// <param name="LimitBytes">What the process keeps to.</param>

@@ -1,0 +1,24 @@
+using Akka.Configuration;
+using Grid.Node.Hosting;
+using Grid.Protocol;
+
+namespace Grid.Node.Cluster.Formation;
+
+/// <summary>What all nodes of a cluster must agree about.</summary>
+internal static class ClusterFacts
+{
+    private const string HandOff = "akka.cluster.sharding.handoff-timeout";
+
+    /// <summary>The facts of a node.</summary>
+    /// <param name="settings">Its settings.</param>
+    /// <param name="akka">Akka's, the operator's overrides included.</param>
+    public static IReadOnlyList<Fact> Of(GridSettings settings, Config akka) =>
+    [
+        new("grid.cluster.name", settings.Cluster.Name),
+        new("grid.cluster.shards", $"{settings.Cluster.Shards}"),
+        Fact.Range("the range of protocol versions", ProtocolLimits.MinVersion, ProtocolLimits.MaxVersion),
+        new("the largest batch", $"{ProtocolLimits.MaxBatchPages} pages of {ProtocolLimits.MaxBatchBytes} bytes"),
+        new("grid.journal.provider", $"{settings.Journal.Provider}".ToLowerInvariant()),
+        new(HandOff, $"{akka.GetTimeSpan(HandOff).TotalSeconds:0.###} s"),
+    ];
+}
