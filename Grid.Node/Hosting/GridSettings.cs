@@ -92,12 +92,16 @@ public sealed record AdminSettings(string Host, int Port);
 /// <param name="Name">Name of the cluster and its actor systems.</param>
 /// <param name="Host">Address to listen on, as other nodes know it.</param>
 /// <param name="Port">Port to listen on; 0: a free one.</param>
-/// <param name="SeedNodes">Nodes to join, <c>host:port</c>; none: this node forms a cluster of its own.</param>
+/// <param name="SeedNodes">Nodes to join, <c>host:port</c>; none: the service has them, or this node forms a cluster of its own.</param>
 /// <param name="Shards">Shards that objects are spread over.</param>
-public sealed record ClusterSettings(string Name, string Host, int Port, IReadOnlyList<string> SeedNodes, int Shards)
+/// <param name="Lease">The timings that the proof of one owner rests on.</param>
+public sealed record ClusterSettings(string Name, string Host, int Port, IReadOnlyList<string> SeedNodes, int Shards, LeaseSettings Lease)
 {
     /// <summary>How the node finds its cluster.</summary>
     public required FormationSettings Formation { get; init; }
+
+    /// <summary>Nothing names other nodes: this one is a cluster of its own.</summary>
+    public bool IsAlone => SeedNodes.Count == 0 && Formation.Service.Length == 0;
 }
 
 /// <summary>How a node finds its cluster.</summary>
@@ -106,6 +110,16 @@ public sealed record ClusterSettings(string Name, string Host, int Port, IReadOn
 /// <param name="ContactPort">Port on which nodes found by the service answer each other.</param>
 /// <param name="Stable">How long the contacts must have been the same.</param>
 public sealed record FormationSettings(string Service, int Contacts, int ContactPort, TimeSpan Stable);
+
+/// <summary>The serving lease of a node; the same on all nodes.</summary>
+/// <param name="Duration">How long a node serves after a ping left that a majority answered.</param>
+/// <param name="Drift">What clocks may go apart in that time.</param>
+/// <param name="PingInterval">How often it pings.</param>
+public sealed record LeaseSettings(TimeSpan Duration, TimeSpan Drift, TimeSpan PingInterval)
+{
+    /// <summary>The same as the guard takes it.</summary>
+    internal Cluster.LeaseTimings ToTimings() => new((long)Duration.TotalMilliseconds, (long)Drift.TotalMilliseconds, (long)PingInterval.TotalMilliseconds);
+}
 
 /// <summary>The node's memory.</summary>
 /// <param name="LimitBytes">What the process keeps to.</param>

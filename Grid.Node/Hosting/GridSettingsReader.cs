@@ -80,7 +80,8 @@ internal static partial class GridSettingsReader
         if (!ClusterName().IsMatch(name)) throw read.Bad("grid.cluster.name", "must be 1 to 64 letters, digits, '-', '_', beginning with a letter or digit");
         var seeds = read.Texts("grid.cluster.seed-nodes");
         if (seeds.FirstOrDefault(seed => !IsHostAndPort(seed)) is { } wrong) throw read.Bad("grid.cluster.seed-nodes", $"must list \"host:port\" addresses, not \"{wrong}\"");
-        return new ClusterSettings(name, Host(read, "grid.cluster.host"), read.Number("grid.cluster.port", 0, 65535), seeds, read.Number("grid.cluster.shards", 1, 4096))
+        return new ClusterSettings(
+            name, Host(read, "grid.cluster.host"), read.Number("grid.cluster.port", 0, 65535), seeds, read.Number("grid.cluster.shards", 1, 4096), Lease(read))
         {
             Formation = Formation(read, seeds),
         };
@@ -109,6 +110,20 @@ internal static partial class GridSettingsReader
             contacts > 0 ? contacts : (seeds.Count / 2) + 1,
             read.Number("grid.cluster.formation.contact-port", 1, 65535),
             read.Duration("grid.cluster.formation.stable", Second, TimeSpan.FromMinutes(10)));
+    }
+
+    /// <summary>The timings depend on each other: a combination that breaks the argument of docs/consistency.md, or could not work, is refused.</summary>
+    private static LeaseSettings Lease(SettingReader read)
+    {
+        var lease = new LeaseSettings(
+            read.Duration("grid.cluster.lease.duration", TimeSpan.FromMilliseconds(500), TimeSpan.FromMinutes(1)),
+            read.Duration("grid.cluster.lease.drift", Tenth, TimeSpan.FromMinutes(1)),
+            read.Duration("grid.cluster.lease.ping-interval", TimeSpan.FromMilliseconds(50), TimeSpan.FromSeconds(20)));
+        if (lease.PingInterval * 3 > lease.Duration)
+            throw read.Bad("grid.cluster.lease.ping-interval", "must be at most a third of grid.cluster.lease.duration: one lost ping must not end a lease");
+        if (lease.Drift * 10 < lease.Duration)
+            throw read.Bad("grid.cluster.lease.drift", "must be at least a tenth of grid.cluster.lease.duration: clocks may go apart in that time");
+        return lease;
     }
 
     private static MemorySettings Memory(SettingReader read, long availableBytes)

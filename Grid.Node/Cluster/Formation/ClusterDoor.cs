@@ -75,7 +75,7 @@ internal sealed class ClusterDoor : ReceiveActor, IWithTimers
         if (!_finding)
         {
             _finding = true;
-            _line.FindAsync().PipeTo(Self, success: contacts => new Found(contacts));
+            _ = _line.FindAsync().PipeTo(Self, success: contacts => new Found(contacts));
         }
 
         foreach (var (contact, question) in _decider.Inquire(Now)) _line.Ask(contact, question, Self);

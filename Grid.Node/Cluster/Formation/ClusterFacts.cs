@@ -1,3 +1,4 @@
+using System.Globalization;
 using Akka.Configuration;
 using Grid.Node.Hosting;
 using Grid.Protocol;
@@ -19,6 +20,11 @@ internal static class ClusterFacts
         Fact.Range("the range of protocol versions", ProtocolLimits.MinVersion, ProtocolLimits.MaxVersion),
         new("the largest batch", $"{ProtocolLimits.MaxBatchPages} pages of {ProtocolLimits.MaxBatchBytes} bytes"),
         new("grid.journal.provider", $"{settings.Journal.Provider}".ToLowerInvariant()),
-        new(HandOff, $"{akka.GetTimeSpan(HandOff).TotalSeconds:0.###} s"),
+        Seconds("grid.cluster.lease.duration", settings.Cluster.Lease.Duration),
+        Seconds("grid.cluster.lease.drift", settings.Cluster.Lease.Drift),
+        Seconds("grid.cluster.lease.ping-interval", settings.Cluster.Lease.PingInterval),
+        Seconds(HandOff, akka.GetTimeSpan(HandOff)),
     ];
+
+    private static Fact Seconds(string name, TimeSpan value) => new(name, string.Create(CultureInfo.InvariantCulture, $"{value.TotalSeconds:0.###} s"));
 }

@@ -10,7 +10,7 @@ namespace Grid.Node.Cluster.Formation;
 /// <summary>Brings a node into its cluster.</summary>
 internal static class ClusterFormation
 {
-    private static readonly string CloseDoor = "close-grid-door";
+    private const string CloseDoor = "close-grid-door";
 
     /// <summary>Finds the cluster that the settings name and joins it, or forms it; returns once this node is an Up member of an established cluster.</summary>
     /// <param name="system">The actor system; its provider is the cluster's.</param>
@@ -55,7 +55,7 @@ internal static class ClusterFormation
             {
                 await server.DisposeAsync();
                 service.Dispose();
-                return Done.Instance;
+                return Akka.Done.Instance;
             });
         }
 
