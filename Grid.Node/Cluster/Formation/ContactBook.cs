@@ -8,8 +8,9 @@ internal sealed record Heard(TimeSpan Asked, TimeSpan At, ContactAnswer Answer);
 
 /// <summary>The contacts, what was asked and what they said.</summary>
 /// <param name="times">How long an answer counts.</param>
+/// <param name="random">Makes the numbers of questions: an answer to an earlier run's must not pass for one to this run's.</param>
 /// <param name="now">Now.</param>
-internal sealed class ContactBook(FormationTimes times, TimeSpan now)
+internal sealed class ContactBook(FormationTimes times, Random random, TimeSpan now)
 {
     /// <summary>Questions that are remembered: later answers are dropped.</summary>
     private const int AskedMax = 4096;
@@ -17,7 +18,6 @@ internal sealed class ContactBook(FormationTimes times, TimeSpan now)
     private readonly Dictionary<long, (string Contact, TimeSpan At)> _asked = [];
     private readonly Queue<long> _askedOrder = new();
     private readonly Dictionary<string, Heard> _heard = new(StringComparer.Ordinal);
-    private long _nextId;
 
     /// <summary>The contacts, in order.</summary>
     public IReadOnlyList<string> Contacts { get; private set; } = [];
@@ -37,7 +37,8 @@ internal sealed class ContactBook(FormationTimes times, TimeSpan now)
     /// <summary>A number for a question that leaves now.</summary>
     public long Ask(string contact, TimeSpan now)
     {
-        var id = ++_nextId;
+        // As many bits as JSON's readers keep.
+        var id = random.NextInt64(1L << 53);
         _asked[id] = (contact, now);
         _askedOrder.Enqueue(id);
         if (_askedOrder.Count > AskedMax) _asked.Remove(_askedOrder.Dequeue());

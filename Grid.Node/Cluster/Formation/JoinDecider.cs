@@ -40,7 +40,7 @@ internal sealed class JoinDecider
     public JoinDecider(Incarnation self, IReadOnlyList<Fact> facts, Electorate electorate, FormationTimes times, Random random, TimeSpan now)
     {
         (_self, _facts, _electorate, _times, _random) = (self, facts, electorate, times, random);
-        _book = new ContactBook(times, now);
+        _book = new ContactBook(times, random, now);
         _given = new Promises(times, now);
     }
 
