@@ -20,11 +20,13 @@ internal sealed class FormationWorld
     private readonly Electorate _electorate;
     private readonly List<(TimeSpan At, int From, int To, object Message)> _wire = [];
     private readonly Queue<string> _story = new();
+    private readonly double _wildness;
     private int _uids;
 
     public FormationWorld(int seed, int nodes, int needed)
     {
         _random = new Random(seed);
+        _wildness = Math.Pow(4, (2 * _random.NextDouble()) - 0.5);
         _slots = [.. Enumerable.Range(0, nodes).Select(_ => new Slot { StartAt = Between(0, 10) })];
         _cut = new bool[nodes, nodes];
         Needed = needed;
@@ -67,19 +69,19 @@ internal sealed class FormationWorld
 
     private void Trouble()
     {
-        if (_random.NextDouble() < 0.01)
+        if (_random.NextDouble() < 0.01 * _wildness)
         {
             var (a, b) = (_random.Next(_slots.Length), _random.Next(_slots.Length));
             if (a != b) _cut[a, b] = _cut[b, a] = !_cut[a, b];
         }
 
-        if (_random.NextDouble() < 0.002)
+        if (_random.NextDouble() < 0.002 * _wildness)
         {
             Array.Clear(_cut);
             Tell("all links work");
         }
 
-        if (_random.NextDouble() < 0.006) Crash(_random.Next(_slots.Length), "crashes");
+        if (_random.NextDouble() < 0.006 * _wildness) Crash(_random.Next(_slots.Length), "crashes");
     }
 
     private void Crash(int i, string why)

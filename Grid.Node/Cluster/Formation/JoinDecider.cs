@@ -83,7 +83,6 @@ internal sealed class JoinDecider
         if (_book.Hear(answer, now) is not { } heard || answer.Self == _self) return;
         if (answer.PromiseMs > 0 && Counts(answer))
             _received[answer.Self] = heard.Asked + (TimeSpan.FromMilliseconds(answer.PromiseMs) * FormationTimes.CountedShare);
-        if (answer.Standing == Standing.Member || answer.Self == _former) _lastWord = now;
     }
 
     /// <summary>What to do now.</summary>
@@ -189,6 +188,7 @@ internal sealed class JoinDecider
             return new JoinDecision.Serve();
         }
 
+        if (Members(now).FirstOrDefault() is { } member) return new JoinDecision.GiveUp($"formed a cluster, but {member.Self} is in another one");
         return now - _lastWord > _times.GiveUpAfter
             ? new JoinDecision.GiveUp($"formed a cluster, but only {joined} of {_electorate.Needed} nodes came into it")
             : new JoinDecision.Wait($"{_electorate.Needed} nodes in the new cluster; {joined} now");
@@ -202,6 +202,11 @@ internal sealed class JoinDecider
             _phase = Phase.Settled;
             return new JoinDecision.Serve();
         }
+
+        // Of the cluster that it joins, that is; before it is taken in, any that could take it.
+        var heard = Others(now).Any(answer =>
+            answer.Self == _former || (answer.Standing == Standing.Member && (sight.Members.Count == 0 || sight.Members.Contains(answer.Self))));
+        if (heard) _lastWord = now;
 
         // Rule 6: a run that has asked to join a cluster never promises or forms again: that cluster could still take it.
         if (now - _lastWord > _times.GiveUpAfter)
