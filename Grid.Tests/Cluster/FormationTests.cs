@@ -1,9 +1,9 @@
 using System.Globalization;
 using System.Text.Json;
-using Grid.Node.Hosting;
 using Grid.Tests.Harness;
 using Xunit;
 using Xunit.Abstractions;
+using ExitCodes = Grid.Node.Hosting.ExitCodes;
 
 namespace Grid.Tests.Cluster;
 

@@ -172,6 +172,7 @@ internal sealed class FormationWorld
         }
 
         Established.Add(circle);
+        if (circle.Count < Needed) Fail($"{circle.Former} established a cluster of {circle.Count}");
         foreach (var other in Established.Where(other => other != circle && LiveIn(other) > 0))
             if (other.LowAt < Now - (Times.Stable * 1.5))
                 Fail($"{circle.Former} established a cluster beside that of {other.Former}, of which {LiveIn(other)} of {_slots.Length} nodes live");
@@ -229,6 +230,8 @@ internal sealed class FormationWorld
 
         /// <summary>When it last had so few live members that the others are enough to form another.</summary>
         public TimeSpan LowAt { get; set; } = TimeSpan.MinValue;
+
+        public int Count => _diedAt.Count;
 
         public void Add(Incarnation member)
         {
