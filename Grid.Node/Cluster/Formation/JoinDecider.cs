@@ -141,7 +141,7 @@ internal sealed class JoinDecider
         // Rule 3: the former's own promise is one like the others.
         if (_candidateSince == null)
         {
-            if (_given.Give(_self, false, now) == TimeSpan.Zero) return new JoinDecision.Wait($"promised to {_given.HeldBy(now)}, or leaves the turn to a lower address");
+            if (_given.Give(_self, false, now) == TimeSpan.Zero) return new JoinDecision.Wait(_given.HeldBy(now) is { } other ? $"{other}, to which this node has promised itself" : "a node with a lower address, which seeks promises too");
             _candidateSince = now;
         }
 
@@ -159,7 +159,7 @@ internal sealed class JoinDecider
             _standBackUntil = now + (_times.Stable * (0.2 + (1.8 * _random.NextDouble())));
         }
 
-        return new JoinDecision.Wait($"{promised} of {_electorate.Needed} nodes have promised to join a cluster formed here");
+        return new JoinDecision.Wait($"{_electorate.Needed} nodes to promise that they join a cluster formed here; {promised} now");
     }
 
     /// <summary>What keeps this node from seeking promises; null: nothing.</summary>
@@ -213,7 +213,7 @@ internal sealed class JoinDecider
             return new JoinDecision.GiveUp(_former is { } former ? $"nothing was heard of {former}, which formed a cluster" : "the cluster that was found does not answer any more");
         if (_former == null && sight.Members.Count == 0 && now - _lastJoin > _times.JoinAgainAfter && Members(now).MaxBy(member => member.Members.Count) is { } known)
             return Join([known.Self, .. known.Members], null, now);
-        return new JoinDecision.Wait(sight.IsUp ? "word that the cluster is established" : "to be Up in the cluster");
+        return new JoinDecision.Wait(sight.IsUp ? "word that the cluster is established" : "the cluster to take this node in");
     }
 
     private JoinDecision.Join Join(IReadOnlyList<Incarnation> members, Incarnation? former, TimeSpan now)
