@@ -39,8 +39,9 @@ internal sealed class ConnectionTable : IOrphanClaimer
         IsDraining = true;
         foreach (var (connection, _) in _connections) connection.GoAway();
         var deadline = Environment.TickCount64 + (long)patience.TotalMilliseconds;
-        while (!_connections.IsEmpty && Environment.TickCount64 < deadline && !hurry.IsCancellationRequested)
+        while (_connections.Keys.Any(connection => !connection.IsPeer) && Environment.TickCount64 < deadline && !hurry.IsCancellationRequested)
             await Task.Delay(10, CancellationToken.None).ConfigureAwait(false);
-        foreach (var (connection, _) in _connections) connection.Abort("the node is stopping");
+        foreach (var connection in _connections.Keys)
+            if (!connection.IsPeer) connection.Abort("the node is stopping");
     }
 }

@@ -86,6 +86,9 @@ internal sealed class GridNode : INodeStatusSource
         {
             Store = _store,
             Shards = shards,
+            Aside = new KeptAside(_store, _settings.Cluster.HandOff),
+            Pull = new WarmPull(_settings.Cluster.HandOff.PullTimeout, _loggers.CreateLogger("Grid.HandOff")),
+            HasPeers = () => HasPeers,
             Pools = _pools,
             Journal = _journal,
             Health = _health,
@@ -113,6 +116,7 @@ internal sealed class GridNode : INodeStatusSource
             // One of a cluster that was there before may still have a lease; a node that is always alone has none to wait for.
             MayServeFromMs = _settings.Cluster.IsAlone ? long.MinValue : _startedMs + timings.OverAfterMs,
             NewIncarnation = objects.NextIncarnation,
+            KeepsFor = objects.Aside.Bind,
             OnClosed = objects.EndObjects,
         };
     }
@@ -125,11 +129,26 @@ internal sealed class GridNode : INodeStatusSource
     {
         CoordinatedShutdown.Get(system).AddTask(CoordinatedShutdown.PhaseClusterLeave, "grid-part", async () =>
         {
-            await _connections.DrainAsync(_settings.Stop.Timeout / 4, CancellationToken.None);
+            var objects = _objects!;
+            objects.IsLeaving = true;
+            await Task.WhenAll(_connections.DrainAsync(_settings.Stop.Timeout / 4, CancellationToken.None), KeptAreFetchedAsync(objects.Aside));
             await guard.Ask<PartNow>(PartNow.Instance, TimeSpan.FromSeconds(2));
             return Akka.Done.Instance;
         });
     }
+
+    /// <summary>Waits until the others have fetched what this node keeps for them; what they do not come for in time is dropped.</summary>
+    private static async Task KeptAreFetchedAsync(KeptAside aside)
+    {
+        while (aside.Count > 0)
+        {
+            await Task.Delay(20);
+            aside.DropExpired();
+        }
+    }
+
+    private IReadOnlyList<Address> Peers() =>
+        [.. from node in _guard!.Picture.Nodes where !node.IsSelf && node is { IsReachable: true, Standing: Standing.Up } select Address.Parse(node.Node.Address)];
 
     private PoolsSettings PoolsSettings() => new()
     {
@@ -150,6 +169,7 @@ internal sealed class GridNode : INodeStatusSource
         objects.Watcher = system.ActorOf(Props.Create(() => new ObjectWatcher(_connections)), "object-watcher");
         var region = ObjectSharding.Start(system, objects, _settings.Cluster.Shards);
         var activations = system.ActorOf(Props.Create(() => new Activations(objects, () => region, _settings.Objects.ActivateTimeout)), "activations");
+        system.ActorOf(Props.Create(() => new HandOffCourier(objects, () => region, Peers)), HandOffCourier.Name);
         system.ActorOf(Props.Create(() => new ObjectSweeper(objects, SweepSettings.For(_settings.Objects.PassivateAfter))), "object-sweeper");
         system.ActorOf(Props.Create(() => new LeftoverSweep(objects, () => region, new LeftoverSettings())), "leftover-sweep");
         _door.Gateway = new GatewayServices
@@ -194,6 +214,7 @@ internal sealed class GridNode : INodeStatusSource
     public async Task LeaveAsync(CancellationToken cancellation)
     {
         _stopping = true;
+        if (_objects is { } objects) objects.IsHandingOver = true;
         if (_system != null) await CoordinatedShutdown.Get(_system).Run(NodeStops.Instance).WaitAsync(cancellation);
     }
 
@@ -201,6 +222,7 @@ internal sealed class GridNode : INodeStatusSource
     public async Task StopAsync(CancellationToken cancellation)
     {
         await LeaveAsync(cancellation);
+        if (_objects is { } objects) await objects.Pull.DisposeAsync();
         _health.Dispose();
         _journal.Dispose();
         _store.Dispose();
@@ -228,6 +250,9 @@ internal sealed class GridNode : INodeStatusSource
 
     /// <inheritdoc/>
     public IReadOnlyList<PoolInfo> Pools() => [.. _pools.Entries.Select(entry => entry.Info)];
+
+    /// <inheritdoc/>
+    public ClusterStatus Cluster() => ClusterStatus.Of(_guard?.Picture ?? GuardPicture.None, _stopping, Environment.TickCount64);
 
     /// <inheritdoc/>
     public long Objects() => _objects?.Registry.Count ?? 0;
@@ -262,6 +287,7 @@ internal sealed class GridNode : INodeStatusSource
     {
         if (_cluster is not { } cluster) return ReadinessResult.NotReady("not started");
         var status = cluster.SelfMember.Status;
+        if (status == Akka.Cluster.MemberStatus.Up && _objects?.Shards.IsServing != true) return ReadinessResult.NotReady("no majority of the cluster has answered this node's pings lately: it may not serve");
         return status == Akka.Cluster.MemberStatus.Up ? ReadinessResult.Ok($"{cluster.State.Members.Count} members") : ReadinessResult.NotReady($"this node is {status}");
     }
 

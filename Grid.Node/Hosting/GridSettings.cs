@@ -95,7 +95,8 @@ public sealed record AdminSettings(string Host, int Port);
 /// <param name="SeedNodes">Nodes to join, <c>host:port</c>; none: the service has them, or this node forms a cluster of its own.</param>
 /// <param name="Shards">Shards that objects are spread over.</param>
 /// <param name="Lease">The timings that the proof of one owner rests on.</param>
-public sealed record ClusterSettings(string Name, string Host, int Port, IReadOnlyList<string> SeedNodes, int Shards, LeaseSettings Lease)
+/// <param name="HandOff">What ephemeral pages moving objects may take along.</param>
+public sealed record ClusterSettings(string Name, string Host, int Port, IReadOnlyList<string> SeedNodes, int Shards, LeaseSettings Lease, HandOffSettings HandOff)
 {
     /// <summary>How the node finds its cluster.</summary>
     public required FormationSettings Formation { get; init; }
@@ -110,6 +111,12 @@ public sealed record ClusterSettings(string Name, string Host, int Port, IReadOn
 /// <param name="ContactPort">Port on which nodes found by the service answer each other.</param>
 /// <param name="Stable">How long the contacts must have been the same.</param>
 public sealed record FormationSettings(string Service, int Contacts, int ContactPort, TimeSpan Stable);
+
+/// <summary>What ephemeral pages take along when their objects move to another node.</summary>
+/// <param name="Time">How long they are kept for the next owner.</param>
+/// <param name="Bytes">The most bytes of pages kept at a time.</param>
+/// <param name="PullTimeout">How long an object waits for its pages before it serves without them.</param>
+public sealed record HandOffSettings(TimeSpan Time, long Bytes, TimeSpan PullTimeout);
 
 /// <summary>The serving lease of a node; the same on all nodes.</summary>
 /// <param name="Duration">How long a node serves after a ping left that a majority answered.</param>

@@ -81,7 +81,7 @@ internal static partial class GridSettingsReader
         var seeds = read.Texts("grid.cluster.seed-nodes");
         if (seeds.FirstOrDefault(seed => !IsHostAndPort(seed)) is { } wrong) throw read.Bad("grid.cluster.seed-nodes", $"must list \"host:port\" addresses, not \"{wrong}\"");
         return new ClusterSettings(
-            name, Host(read, "grid.cluster.host"), read.Number("grid.cluster.port", 0, 65535), seeds, read.Number("grid.cluster.shards", 1, 4096), Lease(read))
+            name, Host(read, "grid.cluster.host"), read.Number("grid.cluster.port", 0, 65535), seeds, read.Number("grid.cluster.shards", 1, 4096), Lease(read), HandOff(read))
         {
             Formation = Formation(read, seeds),
         };
@@ -111,6 +111,11 @@ internal static partial class GridSettingsReader
             read.Number("grid.cluster.formation.contact-port", 1, 65535),
             read.Duration("grid.cluster.formation.stable", Second, TimeSpan.FromMinutes(10)));
     }
+
+    private static HandOffSettings HandOff(SettingReader read) => new(
+        read.Duration("grid.cluster.hand-off.time", TimeSpan.Zero, TimeSpan.FromMinutes(5)),
+        read.Bytes("grid.cluster.hand-off.bytes", 0, long.MaxValue),
+        read.Duration("grid.cluster.hand-off.pull-timeout", Tenth, TimeSpan.FromMinutes(1)));
 
     /// <summary>The timings depend on each other: a combination that breaks the argument of docs/consistency.md, or could not work, is refused.</summary>
     private static LeaseSettings Lease(SettingReader read)

@@ -11,6 +11,25 @@ namespace Grid.Node.Objects;
 /// <summary>What every object actor of a node uses.</summary>
 internal sealed class ObjectServices
 {
+    private bool _isLeaving;
+    private bool _isHandingOver;
+
+    /// <summary>Pages of objects that ended here and whose shard goes elsewhere.</summary>
+    public required KeptAside Aside { get; init; }
+
+    /// <summary>Brings objects what other nodes keep of them.</summary>
+    public required WarmPull Pull { get; init; }
+
+    /// <summary>Whether there are other members.</summary>
+    public required Func<bool> HasPeers { get; init; }
+
+    /// <summary>Set while this node hands everything over: its own shard region forwards nothing any more.</summary>
+    public bool IsHandingOver
+    {
+        get => Volatile.Read(ref _isHandingOver);
+        set => Volatile.Write(ref _isHandingOver, value);
+    }
+
     /// <summary>Where page bytes lie.</summary>
     public required PageStore Store { get; init; }
 
@@ -43,6 +62,13 @@ internal sealed class ObjectServices
 
     /// <summary>Limits of the journal's events.</summary>
     public required ObjectLimits Limits { get; init; }
+
+    /// <summary>Set once everything here has been handed over: requests for objects are sent away from now on.</summary>
+    public bool IsLeaving
+    {
+        get => Volatile.Read(ref _isLeaving);
+        set => Volatile.Write(ref _isLeaving, value);
+    }
 
     /// <summary>Where clients reach this node, <c>host:port</c>.</summary>
     public string DataAddress { get; set; } = "";
