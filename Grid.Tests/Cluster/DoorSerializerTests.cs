@@ -20,7 +20,7 @@ public sealed class DoorSerializerTests
         {
             Id = question.Id,
             Self = self,
-            Standing = Standing.Member,
+            Standing = ContactStanding.Member,
             Facts = [new Fact("grid.cluster.shards", "128"), Fact.Range("versions", 1, 3)],
             Electorate = "2 of a, b, c",
             PromiseMs = 4000,

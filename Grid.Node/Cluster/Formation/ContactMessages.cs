@@ -10,7 +10,7 @@ internal readonly record struct Incarnation(string Address, int Uid)
 }
 
 /// <summary>How a node stands to clusters.</summary>
-internal enum Standing
+internal enum ContactStanding
 {
     /// <summary>In none, and started so recently that it may have promised something in its earlier run.</summary>
     Starting,
@@ -57,7 +57,7 @@ internal sealed record ContactAnswer
     public required Incarnation Self { get; init; }
 
     /// <summary>How it stands to clusters.</summary>
-    public required Standing Standing { get; init; }
+    public required ContactStanding Standing { get; init; }
 
     /// <summary>What must be the same on all nodes.</summary>
     public required IReadOnlyList<Fact> Facts { get; init; }
@@ -68,6 +68,6 @@ internal sealed record ContactAnswer
     /// <summary>For so long from now it joins no cluster that another node than the asker forms; 0: no promise.</summary>
     public int PromiseMs { get; init; }
 
-    /// <summary>The members of its cluster that are up and that it reaches, itself first; none unless <see cref="Standing.Member"/>.</summary>
+    /// <summary>The members of its cluster that are up and that it reaches, itself first; none unless <see cref="ContactStanding.Member"/>.</summary>
     public IReadOnlyList<Incarnation> Members { get; init; } = [];
 }

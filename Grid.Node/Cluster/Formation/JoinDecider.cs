@@ -73,7 +73,7 @@ internal sealed class JoinDecider
             Facts = _facts,
             Electorate = _electorate.Text,
             PromiseMs = (int)promise.TotalMilliseconds,
-            Members = standing == Standing.Member ? [_self, .. sight.Up.Where(member => member != _self)] : [],
+            Members = standing == ContactStanding.Member ? [_self, .. sight.Up.Where(member => member != _self)] : [],
         };
     }
 
@@ -104,17 +104,17 @@ internal sealed class JoinDecider
 
     private IEnumerable<ContactAnswer> Others(TimeSpan now) => _book.Fresh(now).Where(answer => answer.Self.Address != _self.Address);
 
-    private IEnumerable<ContactAnswer> Members(TimeSpan now) => Others(now).Where(answer => answer.Standing == Standing.Member);
+    private IEnumerable<ContactAnswer> Members(TimeSpan now) => Others(now).Where(answer => answer.Standing == ContactStanding.Member);
 
     private bool Counts(ContactAnswer answer) =>
         answer.Electorate == _electorate.Text && _electorate.Includes(answer.Self.Address) && Fact.Difference(_facts, answer.Facts) == null;
 
-    private Standing StandingOf(Sight sight, TimeSpan now) => _phase switch
+    private ContactStanding StandingOf(Sight sight, TimeSpan now) => _phase switch
     {
-        Phase.Settled => sight.IsUp ? Standing.Member : Standing.Between,
-        Phase.Forming => Standing.Forming,
-        Phase.Joining => Standing.Between,
-        _ => _given.MayPromise(now) ? Standing.Outside : Standing.Starting,
+        Phase.Settled => sight.IsUp ? ContactStanding.Member : ContactStanding.Between,
+        Phase.Forming => ContactStanding.Forming,
+        Phase.Joining => ContactStanding.Between,
+        _ => _given.MayPromise(now) ? ContactStanding.Outside : ContactStanding.Starting,
     };
 
     // Rule 1: a node in or on its way into a cluster promises nothing to others, and itself to the former for good.
@@ -130,7 +130,7 @@ internal sealed class JoinDecider
         if (Members(now).MaxBy(member => member.Members.Count) is { } member) return Join([member.Self, .. member.Members], null, now);
 
         // Rule 2: a cluster that is not established is joined by those only that promised themselves to its former.
-        if (_given.HeldBy(now) is { } former && Others(now).Any(answer => answer.Self == former && answer.Standing == Standing.Forming)) return Join([former], former, now);
+        if (_given.HeldBy(now) is { } former && Others(now).Any(answer => answer.Self == former && answer.Standing == ContactStanding.Forming)) return Join([former], former, now);
 
         if (WaitsFor(now) is { } reason)
         {
@@ -170,9 +170,9 @@ internal sealed class JoinDecider
         if (nodes > _electorate.Most)
             return $"{nodes} contacts are too many for grid.cluster.formation.contacts = {_electorate.Needed}, which must be more than half of all nodes: no cluster is formed";
         if (!_given.MayPromise(now) || now - _book.SameSince < _times.Stable) return "the contacts to be the same for grid.cluster.formation.stable";
-        if (Others(now).FirstOrDefault(answer => answer.Standing is Standing.Forming or Standing.Between) is { } busy) return $"{busy.Self}, which is {Words(busy.Standing)}";
+        if (Others(now).FirstOrDefault(answer => answer.Standing is ContactStanding.Forming or ContactStanding.Between) is { } busy) return $"{busy.Self}, which is {Words(busy.Standing)}";
         if (_book.Hesitant(now) is { } silent) return $"an answer of {silent}, or its silence for longer";
-        var ready = Others(now).Where(answer => answer.Standing == Standing.Outside && Counts(answer)).Select(answer => answer.Self.Address).ToHashSet(StringComparer.Ordinal);
+        var ready = Others(now).Where(answer => answer.Standing == ContactStanding.Outside && Counts(answer)).Select(answer => answer.Self.Address).ToHashSet(StringComparer.Ordinal);
         if (ready.Count + 1 < _electorate.Needed) return $"{_electorate.Needed} nodes that are ready to form a cluster; {ready.Count + 1} with this one";
         if (ready.FirstOrDefault(address => string.CompareOrdinal(address, _self.Address) < 0) is { } lower) return $"{lower} to form a cluster: its address is lower";
         return now < _standBackUntil ? "another node to form a cluster, for some seconds" : null;
@@ -205,7 +205,7 @@ internal sealed class JoinDecider
 
         // Of the cluster that it joins, that is; before it is taken in, any that could take it.
         var heard = Others(now).Any(answer =>
-            answer.Self == _former || (answer.Standing == Standing.Member && (sight.Members.Count == 0 || sight.Members.Contains(answer.Self))));
+            answer.Self == _former || (answer.Standing == ContactStanding.Member && (sight.Members.Count == 0 || sight.Members.Contains(answer.Self))));
         if (heard) _lastWord = now;
 
         // Rule 6: a run that has asked to join a cluster never promises or forms again: that cluster could still take it.
@@ -236,12 +236,12 @@ internal sealed class JoinDecider
         return $"{name} is {Words(answer.Standing)}{difference}";
     }));
 
-    private static string Words(Standing standing) => standing switch
+    private static string Words(ContactStanding standing) => standing switch
     {
-        Standing.Starting => "starting",
-        Standing.Outside => "in no cluster",
-        Standing.Forming => "forming a cluster",
-        Standing.Member => "in a cluster",
+        ContactStanding.Starting => "starting",
+        ContactStanding.Outside => "in no cluster",
+        ContactStanding.Forming => "forming a cluster",
+        ContactStanding.Member => "in a cluster",
         _ => "joining or leaving a cluster",
     };
 }
