@@ -4,6 +4,7 @@ using Akka.Cluster;
 using Akka.Configuration;
 using Grid.Node.Admin;
 using Grid.Node.Cluster;
+using Grid.Node.Cluster.Formation;
 using Grid.Node.Gateway;
 using Grid.Node.Journal;
 using Grid.Node.Memory;
@@ -72,7 +73,7 @@ internal sealed class GridNode : INodeStatusSource
     /// <param name="cancellation">Gives up.</param>
     public async Task StartAsync(string publicAddress, string adminAddress, CancellationToken cancellation)
     {
-        var config = AkkaConfig.Build(_settings, JournalConfig.Akka(_journalOptions), PoolsSetup.Configuration, GuardParts.Configuration);
+        var config = AkkaConfig.Build(_settings, JournalConfig.Akka(_journalOptions), PoolsSetup.Configuration, GuardParts.Configuration, FormationConfig.Akka(_settings.Cluster.Formation));
         await EnsureJournalAsync(config, cancellation);
         Binding.Probe("grid.cluster", await Binding.ResolveAsync("grid.cluster", _settings.Cluster.Host, _settings.Cluster.Port, cancellation));
         var setup = ActorSystemSetup.Create(BootstrapSetup.Create().WithConfig(config), new LoggerFactorySetup(_loggers), JournalConfig.Setup(_journalOptions));
@@ -98,7 +99,7 @@ internal sealed class GridNode : INodeStatusSource
         _guard = Guard(_objects, shards, publicAddress, adminAddress);
         _objects.Guard = _guard.Start(_system);
         RegisterLeaving(_system, _objects.Guard);
-        await JoinAsync(_cluster, cancellation);
+        await ClusterFormation.JoinAsync(_system, _settings, _loggers, cancellation);
         var pools = PoolsSetup.Start(_system, PoolsSettings(), _pools);
         await pools.Ready.WaitAsync(cancellation);
         StartServing(_system, _objects, pools.Pools, publicAddress);
@@ -113,7 +114,7 @@ internal sealed class GridNode : INodeStatusSource
             Table = shards,
             Card = new NodeCard(_settings.Node.Name, publicAddress, adminAddress, ProgramVersion.Text),
             // One of a cluster that was there before may still have a lease; a node that is always alone has none to wait for.
-            MayServeFromMs = _settings.Cluster.SeedNodes.Count == 0 ? long.MinValue : _startedMs + timings.OverAfterMs,
+            MayServeFromMs = _settings.Cluster.IsAlone ? long.MinValue : _startedMs + timings.OverAfterMs,
             NewIncarnation = objects.NextIncarnation,
             KeepsFor = objects.Aside.Bind,
             OnClosed = objects.EndObjects,
@@ -269,18 +270,6 @@ internal sealed class GridNode : INodeStatusSource
         {
             throw new StartupException(ExitCodes.Surroundings, $"grid.journal: {e.Message}", e);
         }
-    }
-
-    private async Task JoinAsync(AkkaCluster cluster, CancellationToken cancellation)
-    {
-        var up = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        cluster.RegisterOnMemberUp(() => up.TrySetResult());
-        // Not the awaitable kind: that gives up after akka.cluster.seed-node-timeout, which a busy machine may take; this goes on trying.
-#pragma warning disable VSTHRD103 // They do not block.
-        if (_settings.Cluster.SeedNodes.Count == 0) cluster.Join(cluster.SelfAddress);
-        else cluster.JoinSeedNodes(_settings.Cluster.SeedNodes.Select(seed => Address.Parse($"akka.tcp://{_settings.Cluster.Name}@{seed}")));
-#pragma warning restore VSTHRD103
-        await up.Task.WaitAsync(cancellation);
     }
 
     private void WatchEnd(ActorSystem system)
