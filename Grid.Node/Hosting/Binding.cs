@@ -10,7 +10,7 @@ namespace Grid.Node.Hosting;
 internal static class Binding
 {
     /// <summary>The end point of a host and port; a host name is looked up, IPv4 first.</summary>
-    /// <param name="setting">The section, for the error: <c>grid.gateway</c>.</param>
+    /// <param name="setting">The host's setting, for the error: <c>grid.gateway.host</c>.</param>
     /// <param name="host">Address or name.</param>
     /// <param name="port">Port.</param>
     /// <param name="cancellation">Gives up.</param>
@@ -24,7 +24,7 @@ internal static class Binding
         }
         catch (Exception e) when (e is SocketException or InvalidOperationException)
         {
-            throw new StartupException(ExitCodes.Surroundings, $"{setting}.host: {host} has no address: {e.Message}", e);
+            throw new StartupException(ExitCodes.Surroundings, $"{setting}: {host} has no address: {e.Message}", e);
         }
     }
 
@@ -77,12 +77,13 @@ internal static class Binding
 
     private static StartupException Refused(string setting, IPEndPoint endPoint, SocketError error, Exception cause)
     {
+        var section = setting[..setting.LastIndexOf('.')];
         var line = error switch
         {
-            SocketError.AddressAlreadyInUse => $"{setting}.port: {endPoint} is in use by another process; stop it, or set another port (--set {setting}.port=…)",
-            SocketError.AddressNotAvailable => $"{setting}.host: {endPoint.Address} is not an address of this machine; set another one (--set {setting}.host=…)",
-            SocketError.AccessDenied => $"{setting}.port: this user may not listen on {endPoint}; set a port above 1023 (--set {setting}.port=…)",
-            _ => $"{setting}: cannot listen on {endPoint}: {error}",
+            SocketError.AddressAlreadyInUse => $"{section}.port: {endPoint} is in use by another process; stop it, or set another port (--set {section}.port=…)",
+            SocketError.AddressNotAvailable => $"{setting}: {endPoint.Address} is not an address of this machine; set another one (--set {setting}=…)",
+            SocketError.AccessDenied => $"{section}.port: this user may not listen on {endPoint}; set a port above 1023 (--set {section}.port=…)",
+            _ => $"{section}: cannot listen on {endPoint}: {error}",
         };
         return new StartupException(ExitCodes.Surroundings, line, cause);
     }

@@ -90,11 +90,12 @@ public sealed record AdminSettings(string Host, int Port);
 
 /// <summary>The control plane.</summary>
 /// <param name="Name">Name of the cluster and its actor systems.</param>
-/// <param name="Host">Address to listen on, as other nodes know it.</param>
+/// <param name="Host">Address by which other nodes reach this one.</param>
+/// <param name="BindHost">Address to listen on.</param>
 /// <param name="Port">Port to listen on; 0: a free one.</param>
 /// <param name="SeedNodes">Nodes to join, <c>host:port</c>; none: this node forms a cluster of its own.</param>
 /// <param name="Shards">Shards that objects are spread over.</param>
-public sealed record ClusterSettings(string Name, string Host, int Port, IReadOnlyList<string> SeedNodes, int Shards);
+public sealed record ClusterSettings(string Name, string Host, string BindHost, int Port, IReadOnlyList<string> SeedNodes, int Shards);
 
 /// <summary>The node's memory.</summary>
 /// <param name="LimitBytes">What the process keeps to.</param>

@@ -80,7 +80,9 @@ internal static partial class GridSettingsReader
         if (!ClusterName().IsMatch(name)) throw read.Bad("grid.cluster.name", "must be 1 to 64 letters, digits, '-', '_', beginning with a letter or digit");
         var seeds = read.Texts("grid.cluster.seed-nodes");
         if (seeds.FirstOrDefault(seed => !IsHostAndPort(seed)) is { } wrong) throw read.Bad("grid.cluster.seed-nodes", $"must list \"host:port\" addresses, not \"{wrong}\"");
-        return new ClusterSettings(name, Host(read, "grid.cluster.host"), read.Number("grid.cluster.port", 0, 65535), seeds, read.Number("grid.cluster.shards", 1, 4096));
+        var host = Host(read, "grid.cluster.host");
+        var bindHost = read.Text("grid.cluster.bind-host").Length > 0 ? Host(read, "grid.cluster.bind-host") : host;
+        return new ClusterSettings(name, host, bindHost, read.Number("grid.cluster.port", 0, 65535), seeds, read.Number("grid.cluster.shards", 1, 4096));
     }
 
     private static MemorySettings Memory(SettingReader read, long availableBytes)
@@ -136,7 +138,7 @@ internal static partial class GridSettingsReader
         [
             ("grid.gateway.port", settings.Gateway.Host, settings.Gateway.Port),
             ("grid.admin.port", settings.Admin.Host, settings.Admin.Port),
-            ("grid.cluster.port", settings.Cluster.Host, settings.Cluster.Port),
+            ("grid.cluster.port", settings.Cluster.BindHost, settings.Cluster.Port),
         ];
         for (var i = 0; i < listeners.Length; i++)
             for (var j = 0; j < i; j++)
