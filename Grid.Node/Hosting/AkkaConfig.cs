@@ -1,4 +1,6 @@
+using Akka.Cluster.Sharding;
 using Akka.Configuration;
+using Akka.DistributedData;
 using Microsoft.Extensions.Logging;
 
 namespace Grid.Node.Hosting;
@@ -13,6 +15,9 @@ internal static class AkkaConfig
     public static Config Build(GridSettings settings, params ReadOnlySpan<Config> parts)
     {
         var config = new Config(HoconText.Parse(SettingLayers.Resource("akka.conf"), "akka.conf"));
+        // Each adds its serializers by itself when it is first used: too late for what other nodes have sent before.
+        foreach (var late in (ReadOnlySpan<Config>)[ClusterSharding.DefaultConfig(), DistributedData.DefaultConfig()])
+            config = config.WithFallback(ConfigurationFactory.ParseString($"akka.actor {{ {late.GetConfig("akka.actor")} }}"));
         foreach (var part in parts) config = part.WithFallback(config);
         config = settings.AkkaOverrides.WithFallback(FromSettings(settings).WithFallback(config));
         CheckTimings(settings, config);

@@ -22,6 +22,7 @@ internal static class AkkaSafety
         new("akka.persistence.**.table-mapping", ["default"], "the node's own reads know the default tables"),
         new("akka.persistence.**.delete-compatibility-mode", Off, "the node's own reads know the default tables"),
         new("akka.cluster.seed-nodes", [], "set grid.cluster.seed-nodes"),
+        new("akka.cluster.allow-weakly-up-members", Off, "the serving lease counts on every majority knowing the same members"),
         new("akka.cluster.min-nr-of-members", ["1"], "a larger one blocks every shard after the coordinator is lost"),
         new("akka.cluster.downing-provider-class", ["Akka.Cluster.SBR.SplitBrainResolverProvider, Akka.Cluster"], "only a majority may serve"),
         new("akka.cluster.auto-down-unreachable-after", Off, "downing by timeout makes two owners of one object"),

@@ -3,6 +3,7 @@ using Akka.Actor.Setup;
 using Akka.Cluster;
 using Akka.Configuration;
 using Grid.Node.Admin;
+using Grid.Node.Cluster;
 using Grid.Node.Gateway;
 using Grid.Node.Journal;
 using Grid.Node.Memory;
@@ -11,6 +12,7 @@ using Grid.Node.Pools;
 using Grid.Protocol;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Logging;
+using AkkaCluster = Akka.Cluster.Cluster;
 using MemberStatus = Grid.Node.Admin.MemberStatus;
 
 namespace Grid.Node.Hosting;
@@ -35,9 +37,11 @@ internal sealed class GridNode : INodeStatusSource
     private readonly JournalHealth _health;
     private readonly ConnectionTable _connections = new();
     private readonly PoolView _pools = new();
+    private readonly long _startedMs = Environment.TickCount64;
     private ObjectServices? _objects;
     private ActorSystem? _system;
-    private Cluster? _cluster;
+    private AkkaCluster? _cluster;
+    private GuardParts? _guard;
     private volatile bool _stopping;
 
     /// <summary>A node that has not started.</summary>
@@ -64,21 +68,23 @@ internal sealed class GridNode : INodeStatusSource
 
     /// <summary>Starts every part; returns when the node serves.</summary>
     /// <param name="publicAddress">What clients are told for this node's data plane.</param>
+    /// <param name="adminAddress">Where its HTTP for operators is.</param>
     /// <param name="cancellation">Gives up.</param>
-    public async Task StartAsync(string publicAddress, CancellationToken cancellation)
+    public async Task StartAsync(string publicAddress, string adminAddress, CancellationToken cancellation)
     {
-        var config = AkkaConfig.Build(_settings, JournalConfig.Akka(_journalOptions), PoolsSetup.Configuration);
+        var config = AkkaConfig.Build(_settings, JournalConfig.Akka(_journalOptions), PoolsSetup.Configuration, GuardParts.Configuration);
         await EnsureJournalAsync(config, cancellation);
         await ProbeClusterPortAsync(_settings.Cluster, cancellation);
         var setup = ActorSystemSetup.Create(BootstrapSetup.Create().WithConfig(config), new LoggerFactorySetup(_loggers), JournalConfig.Setup(_journalOptions));
         _system = ActorSystem.Create(_settings.Cluster.Name, setup);
-        _cluster = Cluster.Get(_system);
+        _cluster = AkkaCluster.Get(_system);
         ClusterPort = _cluster.SelfAddress.Port ?? 0;
         WatchEnd(_system);
-        await JoinAsync(_cluster, cancellation);
+        var shards = new ShardTable(_settings.Cluster.Shards);
         _objects = new ObjectServices
         {
             Store = _store,
+            Shards = shards,
             Pools = _pools,
             Journal = _journal,
             Health = _health,
@@ -86,6 +92,10 @@ internal sealed class GridNode : INodeStatusSource
             Limits = new ObjectLimits(_settings.Journal.EventTargetBytes, WriterBackoff, UpkeepLimits()),
             DataAddress = publicAddress,
         };
+        _guard = Guard(_objects, shards, publicAddress, adminAddress);
+        _objects.Guard = _guard.Start(_system);
+        RegisterLeaving(_system, _objects.Guard);
+        await JoinAsync(_cluster, cancellation);
         var pools = PoolsSetup.Start(_system, PoolsSettings(), _pools);
         await pools.Ready.WaitAsync(cancellation);
         StartServing(_system, _objects, pools.Pools, publicAddress);
@@ -97,8 +107,38 @@ internal sealed class GridNode : INodeStatusSource
         Binding.Probe(setting, await Binding.ResolveAsync(setting, cluster.BindHost, cluster.Port, cancellation));
     }
 
+    private GuardParts Guard(ObjectServices objects, ShardTable shards, string publicAddress, string adminAddress)
+    {
+        var timings = _settings.Cluster.Lease.ToTimings();
+        return new GuardParts
+        {
+            Timings = timings,
+            Table = shards,
+            Card = new NodeCard(_settings.Node.Name, publicAddress, adminAddress, ProgramVersion.Text),
+            // One of a cluster that was there before may still have a lease; a node that is always alone has none to wait for.
+            MayServeFromMs = _settings.Cluster.SeedNodes.Count == 0 ? long.MinValue : _startedMs + timings.OverAfterMs,
+            NewIncarnation = objects.NextIncarnation,
+            OnClosed = objects.EndObjects,
+        };
+    }
+
+    /// <summary>
+    /// How a node leaves others behind: its shards are handed off first, while it still serves; then its clients are asked to go; then it tells the other guards that
+    /// it serves nothing any more, so that no claim waits for it, and leaves the cluster.
+    /// </summary>
+    private void RegisterLeaving(ActorSystem system, IActorRef guard)
+    {
+        CoordinatedShutdown.Get(system).AddTask(CoordinatedShutdown.PhaseClusterLeave, "grid-part", async () =>
+        {
+            await _connections.DrainAsync(_settings.Stop.Timeout / 4, CancellationToken.None);
+            await guard.Ask<PartNow>(PartNow.Instance, TimeSpan.FromSeconds(2));
+            return Akka.Done.Instance;
+        });
+    }
+
     private PoolsSettings PoolsSettings() => new()
     {
+        RemovedGrace = TimeSpan.FromMilliseconds(_settings.Cluster.Lease.ToTimings().OverAfterMs),
         CountPages = _journal.CountPagesAsync,
         DeletePool = (pool, cancellation) => _journal.DeletePrefixAsync(JournalIds.PoolPrefix(pool), cancellation),
     };
@@ -132,7 +172,7 @@ internal sealed class GridNode : INodeStatusSource
                 NodeAddress = publicAddress,
                 Agent = $"grid-node/{ProgramVersion.Text}",
             },
-            Topology = () => new Topology([new TopologyNode(_settings.Node.Name, publicAddress, "up")], new int[_settings.Cluster.Shards]),
+            Topology = () => _guard!.Picture.ToTopology(),
         };
     }
 
@@ -152,11 +192,20 @@ internal sealed class GridNode : INodeStatusSource
         return _connections.DrainAsync(_settings.Stop.Timeout / 4, cancellation);
     }
 
-    /// <summary>Leaves the cluster and stops every part.</summary>
-    public async Task StopAsync(CancellationToken cancellation)
+    /// <summary>Whether there are other members, who take over what this node owns.</summary>
+    public bool HasPeers => _guard?.Picture.Nodes.Count > 1;
+
+    /// <summary>Hands everything over to the other members, sends the clients to them, and leaves the cluster.</summary>
+    public async Task LeaveAsync(CancellationToken cancellation)
     {
         _stopping = true;
         if (_system != null) await CoordinatedShutdown.Get(_system).Run(NodeStops.Instance).WaitAsync(cancellation);
+    }
+
+    /// <summary>Leaves the cluster and stops every part.</summary>
+    public async Task StopAsync(CancellationToken cancellation)
+    {
+        await LeaveAsync(cancellation);
         _health.Dispose();
         _journal.Dispose();
         _store.Dispose();
@@ -202,7 +251,7 @@ internal sealed class GridNode : INodeStatusSource
         }
     }
 
-    private async Task JoinAsync(Cluster cluster, CancellationToken cancellation)
+    private async Task JoinAsync(AkkaCluster cluster, CancellationToken cancellation)
     {
         var up = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         cluster.RegisterOnMemberUp(() => up.TrySetResult());

@@ -95,7 +95,18 @@ public sealed record AdminSettings(string Host, int Port);
 /// <param name="Port">Port to listen on; 0: a free one.</param>
 /// <param name="SeedNodes">Nodes to join, <c>host:port</c>; none: this node forms a cluster of its own.</param>
 /// <param name="Shards">Shards that objects are spread over.</param>
-public sealed record ClusterSettings(string Name, string Host, string BindHost, int Port, IReadOnlyList<string> SeedNodes, int Shards);
+/// <param name="Lease">The timings that the proof of one owner rests on.</param>
+public sealed record ClusterSettings(string Name, string Host, string BindHost, int Port, IReadOnlyList<string> SeedNodes, int Shards, LeaseSettings Lease);
+
+/// <summary>The serving lease of a node; the same on all nodes.</summary>
+/// <param name="Duration">How long a node serves after a ping left that a majority answered.</param>
+/// <param name="Drift">What clocks may go apart in that time.</param>
+/// <param name="PingInterval">How often it pings.</param>
+public sealed record LeaseSettings(TimeSpan Duration, TimeSpan Drift, TimeSpan PingInterval)
+{
+    /// <summary>The same as the guard takes it.</summary>
+    internal Cluster.LeaseTimings ToTimings() => new((long)Duration.TotalMilliseconds, (long)Drift.TotalMilliseconds, (long)PingInterval.TotalMilliseconds);
+}
 
 /// <summary>The node's memory.</summary>
 /// <param name="LimitBytes">What the process keeps to.</param>

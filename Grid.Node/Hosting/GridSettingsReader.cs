@@ -82,7 +82,22 @@ internal static partial class GridSettingsReader
         if (seeds.FirstOrDefault(seed => !IsHostAndPort(seed)) is { } wrong) throw read.Bad("grid.cluster.seed-nodes", $"must list \"host:port\" addresses, not \"{wrong}\"");
         var host = Host(read, "grid.cluster.host");
         var bindHost = read.Text("grid.cluster.bind-host").Length > 0 ? Host(read, "grid.cluster.bind-host") : host;
-        return new ClusterSettings(name, host, bindHost, read.Number("grid.cluster.port", 0, 65535), seeds, read.Number("grid.cluster.shards", 1, 4096));
+        return new ClusterSettings(
+            name, host, bindHost, read.Number("grid.cluster.port", 0, 65535), seeds, read.Number("grid.cluster.shards", 1, 4096), Lease(read));
+    }
+
+    /// <summary>The timings depend on each other: a combination that breaks the argument of docs/consistency.md, or could not work, is refused.</summary>
+    private static LeaseSettings Lease(SettingReader read)
+    {
+        var lease = new LeaseSettings(
+            read.Duration("grid.cluster.lease.duration", TimeSpan.FromMilliseconds(500), TimeSpan.FromMinutes(1)),
+            read.Duration("grid.cluster.lease.drift", Tenth, TimeSpan.FromMinutes(1)),
+            read.Duration("grid.cluster.lease.ping-interval", TimeSpan.FromMilliseconds(50), TimeSpan.FromSeconds(20)));
+        if (lease.PingInterval * 3 > lease.Duration)
+            throw read.Bad("grid.cluster.lease.ping-interval", "must be at most a third of grid.cluster.lease.duration: one lost ping must not end a lease");
+        if (lease.Drift * 10 < lease.Duration)
+            throw read.Bad("grid.cluster.lease.drift", "must be at least a tenth of grid.cluster.lease.duration: clocks may go apart in that time");
+        return lease;
     }
 
     private static MemorySettings Memory(SettingReader read, long availableBytes)

@@ -89,7 +89,7 @@ internal sealed class NodeProcess(GridSettings settings, string? portsFile, ILog
         var adminAddress = $"{settings.Admin.Host}:{admin.Port}";
         admin.Addresses = new NodeAddresses(dataAddress, publicAddress, adminAddress, "");
 
-        var starting = node.StartAsync(publicAddress, signals.Stop);
+        var starting = node.StartAsync(publicAddress, adminAddress, signals.Stop);
         await await Task.WhenAny(starting, node.Ended);
         if (!node.Ended.IsCompleted)
         {
@@ -117,7 +117,9 @@ internal sealed class NodeProcess(GridSettings settings, string? portsFile, ILog
         timeout.CancelAfter(settings.Stop.Timeout);
         try
         {
-            await node.DrainAsync(timeout.Token);
+            // With others there is somebody to hand over to: clients are served until that is done. Alone there is nobody, so they are told at once.
+            if (node.HasPeers) await node.LeaveAsync(timeout.Token);
+            else await node.DrainAsync(timeout.Token);
             await data.StopAsync(timeout.Token);
             await node.StopAsync(timeout.Token);
         }

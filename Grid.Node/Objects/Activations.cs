@@ -11,7 +11,7 @@ namespace Grid.Node.Objects;
 internal sealed class Activations : ActorBase, IWithTimers
 {
     private static readonly TimeSpan TickInterval = TimeSpan.FromMilliseconds(200);
-    private static readonly TimeSpan AskAgainAfter = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan AskAgainAfter = TimeSpan.FromMilliseconds(500);
     private readonly ObjectServices _services;
     private readonly Func<IActorRef> _region;
     private readonly TimeSpan _giveUpAfter;

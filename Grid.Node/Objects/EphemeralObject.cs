@@ -14,7 +14,7 @@ internal sealed class EphemeralObject(ObjectServices services, ObjectKey key, Po
 
     protected override bool IsIdle => _quota is not { IsWaiting: true };
 
-    protected override void PreStart()
+    protected override void Begin()
     {
         _quota = new QuotaGate(Pool, Self);
         EnterRegistry();
@@ -42,6 +42,7 @@ internal sealed class EphemeralObject(ObjectServices services, ObjectKey key, Po
 
     private void Execute(ObjectRequest request)
     {
+        if (RefusesByLease(request)) return;
         switch (request.Opcode)
         {
             case Opcode.Get:

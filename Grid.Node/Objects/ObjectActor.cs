@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using Akka.Actor;
 using Akka.Cluster.Sharding;
 using Akka.Event;
+using Grid.Node.Cluster;
 using Grid.Node.Pools;
 using Grid.Protocol;
 using Status = Grid.Protocol.Status;
@@ -15,6 +16,9 @@ namespace Grid.Node.Objects;
 internal abstract class ObjectActor : ActorBase
 {
     private readonly ILoggingAdapter _log = Context.GetLogger();
+    private readonly List<IActorRef> _activators = [];
+    private readonly int _shard;
+    private ShardLife? _life;
     private ObjectEntry? _entry;
     private bool _stopping;
 
@@ -26,6 +30,7 @@ internal abstract class ObjectActor : ActorBase
         Incarnation = services.NextIncarnation();
         Changes = new ChangeTracker(Incarnation);
         Index = new AccountedIndex(services.Store, pool);
+        _shard = ShardHash.ShardOf(key, services.Shards.Count);
     }
 
     protected ObjectServices Services { get; }
@@ -43,6 +48,9 @@ internal abstract class ObjectActor : ActorBase
     protected ILoggingAdapter Log => _log;
 
     protected bool IsStopping => _stopping;
+
+    /// <summary>The object's shard has opened on this node: the object may come to life.</summary>
+    protected abstract void Begin();
 
     /// <summary>Serves one request this actor has taken.</summary>
     protected abstract void Serve(ObjectRequest request);
@@ -70,6 +78,7 @@ internal abstract class ObjectActor : ActorBase
     /// <summary>Answers which pages the object holds at this instant: those that were acknowledged, none that a crash could take back.</summary>
     private void ListPages(ObjectRequest request)
     {
+        if (RefusesByLease(request)) return;
         if (IsInDoubt)
         {
             request.Fail(Status.NotServing, "an earlier write's outcome is not known yet: the journal is being asked");
@@ -87,6 +96,24 @@ internal abstract class ObjectActor : ActorBase
 
     /// <summary>Whether the object may leave memory by itself: it is idle, and nothing is half done that would have to be begun anew.</summary>
     protected virtual bool MayPassivate => IsIdle;
+
+    /// <summary>Whether this node may not serve the object now: another one may own it. Then the request is answered so, not applied.</summary>
+    protected bool RefusesByLease(ObjectRequest request)
+    {
+        if (MayServe) return false;
+        Services.DropPages(request);
+        request.Fail(Status.NotServing, "this node cannot be sure at the moment that no other node owns the object");
+        return true;
+    }
+
+    /// <summary>Whether this node is certain to be the one that owns the object.</summary>
+    protected bool MayServe => Services.Shards.IsServing && _life is { IsClosed: false };
+
+    protected sealed override void PreStart()
+    {
+        base.PreStart();
+        EnterShard();
+    }
 
     protected override bool Receive(object message)
     {
@@ -117,11 +144,22 @@ internal abstract class ObjectActor : ActorBase
     /// <summary>The object is ready: from now on gateways tell it directly.</summary>
     protected void EnterRegistry()
     {
-        _entry = new ObjectEntry(Key, Self) { IsPersistent = Pool.Options.Kind == PoolKind.Persistent };
+        _entry = new ObjectEntry(Key, Self) { IsPersistent = Pool.Options.Kind == PoolKind.Persistent, Life = _life };
         Count(_entry);
         Services.Registry.Enter(_entry);
         Pool.Counters.ObjectStarted();
         Services.Watcher.Tell(new WatchObject(_entry));
+        foreach (var activator in _activators) activator.Tell(new Activated(Key, Services.DataAddress));
+        _activators.Clear();
+        // Who closed the shard in this moment did not find the object in the registry.
+        if (_life!.IsClosed) Self.Tell(ShardClosed.Instance);
+    }
+
+    /// <summary>The object can't come to life now.</summary>
+    protected void FailActivation(Status status, string text)
+    {
+        foreach (var activator in _activators) activator.Tell(new ActivationFailed(Key, status, text));
+        Context.Stop(Self);
     }
 
     /// <summary>Stops once nothing is under way; called again by whoever ends something.</summary>
@@ -136,6 +174,21 @@ internal abstract class ObjectActor : ActorBase
         if (_entry is not null) Pool.Counters.ObjectStopped();
         Index.Clear();
         base.PostStop();
+        // The last thing: whoever waits for it may serve the shard from now on.
+        if (_life?.Leave() == true) Services.Guard.Tell(new ShardEmptied(_shard));
+    }
+
+    private void EnterShard()
+    {
+        if (Services.Shards.Find(_shard) is { } life && life.TryEnter())
+        {
+            _life = life;
+            Begin();
+        }
+        else
+        {
+            Services.Guard.Tell(new WantShard(_shard), Self);
+        }
     }
 
     private bool ReceiveControl(object message)
@@ -144,6 +197,16 @@ internal abstract class ObjectActor : ActorBase
         {
             case Activate when _entry is not null && !_stopping:
                 Sender.Tell(new Activated(Key, Services.DataAddress));
+                return true;
+            case Activate:
+                if (!_stopping) _activators.Add(Sender);
+                return true;
+            case ShardOpened:
+                if (_life is null && !_stopping) EnterShard();
+                return true;
+            case ShardClosed:
+                LeaveRegistry();
+                Context.Parent.Tell(new Passivate(StopObject.Instance));
                 return true;
             case StopObject:
                 _stopping = true;

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Akka.Actor;
+using Grid.Node.Cluster;
 using Grid.Protocol;
 
 namespace Grid.Node.Objects;
@@ -19,6 +20,9 @@ internal sealed class ObjectEntry(ObjectKey key, IActorRef actor)
 
     /// <summary>When the actor last did something, in <see cref="Environment.TickCount64"/> milliseconds.</summary>
     public long LastUsedMs { get; set; } = Environment.TickCount64;
+
+    /// <summary>The shard's life that it lives in.</summary>
+    public ShardLife? Life { get; init; }
 
     /// <summary>Whether its pool is persistent: it may leave memory without losing anything.</summary>
     public bool IsPersistent { get; init; }

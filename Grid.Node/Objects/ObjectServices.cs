@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Akka.Actor;
+using Grid.Node.Cluster;
 using Grid.Node.Journal;
 using Grid.Node.Memory;
 using Grid.Node.Pools;
@@ -18,6 +19,12 @@ internal sealed class ObjectServices
 
     /// <summary>Which objects are ready here.</summary>
     public ObjectRegistry Registry { get; } = new();
+
+    /// <summary>Which shards this node may serve.</summary>
+    public required ShardTable Shards { get; init; }
+
+    /// <summary>Opens and closes them.</summary>
+    public IActorRef Guard { get; set; } = ActorRefs.Nobody;
 
     /// <summary>Watches object actors and has gateways claim what they leave behind.</summary>
     public IActorRef Watcher { get; set; } = ActorRefs.Nobody;
@@ -39,6 +46,13 @@ internal sealed class ObjectServices
 
     /// <summary>Where clients reach this node, <c>host:port</c>.</summary>
     public string DataAddress { get; set; } = "";
+
+    /// <summary>Has the objects of a shard that was closed answer what they hold and end.</summary>
+    public void EndObjects(ShardLife life)
+    {
+        foreach (var (_, entry) in Registry.Entries)
+            if (entry.Life == life) entry.Actor.Tell(ShardClosed.Instance, ActorRefs.NoSender);
+    }
 
     /// <summary>Frees the pages a request brought, where they are not stored after all.</summary>
     public void DropPages(ObjectRequest request)

@@ -24,7 +24,6 @@ internal sealed class PersistentObject : ObjectActor
     private readonly IndexReplay _replay;
     private readonly LogUpkeep _upkeep;
     private readonly Queue<ObjectRequest> _backlog = new();
-    private readonly List<IActorRef> _activators = [];
     private readonly List<PageRef> _stored = [];
     private JournalEvent? _sent;
     private bool _isUpkeepSent;
@@ -58,7 +57,7 @@ internal sealed class PersistentObject : ObjectActor
 
     protected override bool MayPassivate => IsIdle && !_upkeep.IsBusy;
 
-    protected override void PreStart()
+    protected override void Begin()
     {
         _isReading = true;
         _ = TailRead.BeginAsync(Services, Key, Self);
@@ -83,9 +82,6 @@ internal sealed class PersistentObject : ObjectActor
     {
         switch (message)
         {
-            case Activate:
-                _activators.Add(Sender);
-                break;
             case TailRead read:
                 OnRead(read);
                 break;
@@ -129,6 +125,7 @@ internal sealed class PersistentObject : ObjectActor
 
     private void Read(ObjectRequest request)
     {
+        if (RefusesByLease(request)) return;
         if (InDoubt(request)) return;
         if (!ConditionHolds(request))
         {
@@ -170,6 +167,7 @@ internal sealed class PersistentObject : ObjectActor
 
     private void Write(ObjectRequest request)
     {
+        if (RefusesByLease(request)) return;
         if (_writer.Failure is { } failure)
         {
             DropPages(request);
@@ -301,6 +299,13 @@ internal sealed class PersistentObject : ObjectActor
 
     private void ApplyCommitted()
     {
+        // Committed while the lease ran out: another node may have read the journal and answered since. (A shard that was closed is given up only once its objects have ended.)
+        if (!Services.Shards.IsServing)
+        {
+            GiveUp();
+            return;
+        }
+
         var batch = _pending.InFlight;
         _log.Applied(_committedSequenceNr, EventHeader.Read(Key, _committedSequenceNr, _sent!.Bytes.Span), batch.FlushesAll);
         _sent = null;
@@ -320,6 +325,23 @@ internal sealed class PersistentObject : ObjectActor
 
         batch.Clear();
         ServeBacklog();
+    }
+
+    /// <summary>The event under way has happened, but whether it is still the newest nobody here can know: the object ends, its next life reads the journal.</summary>
+    private void GiveUp()
+    {
+        var cause = new JournalUnavailableException("the node was not certain to own the object any more when the write had been committed");
+        // What the event stored counts in the journal now, not here.
+        _pending.InFlight.QuotaPages = 0;
+        FailBatch(_pending.InFlight, Status.FailedUnknown, cause);
+        FailBatch(_pending.Open, Status.NotServing, cause);
+        while (_backlog.TryDequeue(out var request))
+        {
+            DropPages(request);
+            request.Fail(Status.NotServing, cause.Message);
+        }
+
+        Context.Stop(Self);
     }
 
     private void OnWriteFailed(bool notApplied, Exception cause)
@@ -410,8 +432,6 @@ internal sealed class PersistentObject : ObjectActor
         _isServing = true;
         _tailChanged = false;
         EnterRegistry();
-        foreach (var activator in _activators) activator.Tell(new Activated(Key, Services.DataAddress));
-        _activators.Clear();
     }
 
     private void OnCaughtUp()
@@ -439,8 +459,7 @@ internal sealed class PersistentObject : ObjectActor
         }
 
         var status = failure is JournalCorruptException ? Status.Corrupt : Status.FailedNotApplied;
-        foreach (var activator in _activators) activator.Tell(new ActivationFailed(Key, status, failure.Message));
-        Context.Stop(Self);
+        FailActivation(status, failure.Message);
     }
 
     // ---- small things ----

@@ -4,6 +4,7 @@ using Akka.Event;
 using Akka.Pattern;
 using Akka.Persistence;
 using Grid.Protocol;
+using AkkaCluster = Akka.Cluster.Cluster;
 using Status = Grid.Protocol.Status;
 
 namespace Grid.Node.Pools;
@@ -20,7 +21,7 @@ internal sealed class PoolRegistryActor : ReceivePersistentActor, IWithTimers
 
     private readonly PoolsSettings _settings;
     private readonly RemovedNodes _removed;
-    private readonly Cluster _cluster = Cluster.Get(Context.System);
+    private readonly AkkaCluster _cluster = AkkaCluster.Get(Context.System);
     private readonly ViewRoster _roster = new();
     private readonly Queue<Work> _queue = new();
     private readonly Dictionary<long, Waiting> _waiting = [];

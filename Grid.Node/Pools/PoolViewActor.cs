@@ -2,6 +2,7 @@ using Akka.Actor;
 using Akka.Cluster;
 using Akka.Event;
 using Grid.Protocol;
+using AkkaCluster = Akka.Cluster.Cluster;
 
 namespace Grid.Node.Pools;
 
@@ -20,7 +21,7 @@ internal sealed class PoolViewActor : ReceiveActor, IWithTimers, IQuotaBroker
     private readonly RemovedNodes _removed;
     private readonly IActorRef _proxy;
     private readonly TaskCompletionSource _ready;
-    private readonly Cluster _cluster = Cluster.Get(Context.System);
+    private readonly AkkaCluster _cluster = AkkaCluster.Get(Context.System);
     private readonly EventStream _events = Context.System.EventStream;
     private readonly IActorRef _self = Context.Self;
     private readonly ILoggingAdapter _log = Context.GetLogger();

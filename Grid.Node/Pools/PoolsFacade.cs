@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Akka.Cluster;
 using Grid.Protocol;
+using AkkaCluster = Akka.Cluster.Cluster;
 using Status = Grid.Protocol.Status;
 
 namespace Grid.Node.Pools;
@@ -53,7 +54,7 @@ internal sealed class PoolsFacade(ActorSystem system, PoolsSettings settings, Po
     {
         if (!view.IsReady) return new PoolStatAnswer(NotReady.Status, NotReady.Text, null);
         if (!view.TryGet(tenant, name, out var entry)) return new PoolStatAnswer(Status.NoSuchPool, $"there is no pool '{name}'", null);
-        var nodes = Cluster.Get(system).State.Members
+        var nodes = AkkaCluster.Get(system).State.Members
             .Where(member => member.Status is MemberStatus.Up or MemberStatus.Leaving && (settings.Role is null || member.HasRole(settings.Role)))
             .Select(member => member.Address);
         try

@@ -1,0 +1,65 @@
+namespace Grid.Node.Cluster;
+
+/// <summary>Which shards this node serves, and until when: written by the guard, read by every object with every operation.</summary>
+/// <param name="shardCount">Shards there are.</param>
+internal sealed class ShardTable(int shardCount)
+{
+    private readonly ShardLife?[] _lives = new ShardLife?[shardCount];
+    private long _deadlineMs = long.MinValue;
+
+    public int Count => _lives.Length;
+
+    /// <summary>The lease's end, in <see cref="Environment.TickCount64"/> milliseconds.</summary>
+    public long DeadlineMs
+    {
+        get => Volatile.Read(ref _deadlineMs);
+        set => Volatile.Write(ref _deadlineMs, value);
+    }
+
+    /// <summary>Whether the lease runs.</summary>
+    public bool IsServing => Environment.TickCount64 < DeadlineMs;
+
+    /// <summary>The shard's life while it is open; else null.</summary>
+    public ShardLife? Find(int shard) => Volatile.Read(ref _lives[shard]);
+
+    /// <summary>Opens a shard, or (null) takes a closed one away.</summary>
+    public void Set(int shard, ShardLife? life) => Volatile.Write(ref _lives[shard], life);
+}
+
+/// <summary>One life of a shard on one node: from the claim that all granted until it is closed. Counts the objects that live in it.</summary>
+/// <param name="shard">The shard.</param>
+/// <param name="incarnation">The life's number.</param>
+internal sealed class ShardLife(int shard, ulong incarnation)
+{
+    private const int Closed = int.MinValue;
+    private int _state;
+
+    public int Shard { get; } = shard;
+
+    public ulong Incarnation { get; } = incarnation;
+
+    /// <summary>Whether no object of it may take an operation any more.</summary>
+    public bool IsClosed => Volatile.Read(ref _state) < 0;
+
+    /// <summary>Objects in it.</summary>
+    public int Objects => Volatile.Read(ref _state) & int.MaxValue;
+
+    /// <summary>An object begins to live in it; false where it is closed.</summary>
+    public bool TryEnter()
+    {
+        while (true)
+        {
+            var state = Volatile.Read(ref _state);
+            if (state < 0) return false;
+            if (Interlocked.CompareExchange(ref _state, state + 1, state) == state) return true;
+        }
+    }
+
+    /// <summary>An object has ended.</summary>
+    /// <returns>Whether that was the last one of a closed life.</returns>
+    public bool Leave() => Interlocked.Decrement(ref _state) == Closed;
+
+    /// <summary>No object begins in it any more, and none takes operations.</summary>
+    /// <returns>Whether it holds no object.</returns>
+    public bool Close() => Interlocked.Or(ref _state, Closed) is 0 or Closed;
+}
