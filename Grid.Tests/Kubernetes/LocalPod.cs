@@ -22,11 +22,11 @@ internal sealed class LocalPod : IDisposable
     /// <param name="manifests">What Kubernetes was given.</param>
     /// <param name="ordinal">Which pod of the set.</param>
     /// <param name="address">The pod's address.</param>
-    /// <param name="secrets">Secrets that the operator makes: their files' texts by name.</param>
+    /// <param name="secrets">Secrets that the operator makes.</param>
     /// <param name="program">Folder of the node's program, which is <c>/app</c> in the image; null: an empty folder, for a mount.</param>
     /// <param name="ownNetwork">False: the pod has no network of its own, and "every interface" is its address.</param>
     public LocalPod(
-        Manifests manifests, int ordinal, string address, IReadOnlyDictionary<string, Dictionary<string, string>> secrets, string? program = null, bool ownNetwork = true)
+        Manifests manifests, int ordinal, string address, IReadOnlyList<V1Secret> secrets, string? program = null, bool ownNetwork = true)
     {
         _manifests = manifests;
         _everyInterface = ownNetwork ? "0.0.0.0" : address;
@@ -63,18 +63,17 @@ internal sealed class LocalPod : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private void Fill(string folder, V1Volume volume, IReadOnlyDictionary<string, Dictionary<string, string>> secrets)
+    private void Fill(string folder, V1Volume volume, IReadOnlyList<V1Secret> secrets)
     {
-        foreach (var (name, text) in Files(volume, secrets)) File.WriteAllText(Path.Combine(folder, name), Local(text));
+        // Latin 1, for a file need not be a text: every byte is a character, and comes out as it was.
+        foreach (var (name, bytes) in Files(volume, secrets)) File.WriteAllText(Path.Combine(folder, name), Local(Encoding.Latin1.GetString(bytes)), Encoding.Latin1);
     }
 
-    private Dictionary<string, string> Files(V1Volume volume, IReadOnlyDictionary<string, Dictionary<string, string>> secrets)
+    private IDictionary<string, byte[]> Files(V1Volume volume, IReadOnlyList<V1Secret> secrets)
     {
-        if (volume.EmptyDir is not null) return [];
-        if (volume.ConfigMap is { } map) return new Dictionary<string, string>(_manifests.One<V1ConfigMap>(map.Name).Data);
-        Assert.NotNull(volume.Secret);
-        if (secrets.TryGetValue(volume.Secret.SecretName, out var given)) return given;
-        return _manifests.One<V1Secret>(volume.Secret.SecretName).Data.ToDictionary(entry => entry.Key, entry => Encoding.UTF8.GetString(entry.Value));
+        if (volume.EmptyDir is not null) return new Dictionary<string, byte[]>();
+        if (volume.ConfigMap is { } map) return _manifests.One<V1ConfigMap>(map.Name).Data.ToDictionary(entry => entry.Key, entry => Encoding.UTF8.GetBytes(entry.Value));
+        return Assert.Single(secrets.Concat(_manifests.All<V1Secret>()), secret => secret.Metadata.Name == volume.Secret.SecretName).Data;
     }
 
     private Dictionary<string, string> Expand(IEnumerable<V1EnvVar> variables)

@@ -21,6 +21,9 @@ internal sealed class PodProcess : IAsyncDisposable
         (Pod, _manifests, _output, _process) = (pod, manifests, output, process);
     }
 
+    /// <summary>Arguments of <c>unshare</c>: what follows them may mount something for itself alone.</summary>
+    public static IReadOnlyList<string> Apart { get; } = [.. Environment.IsPrivilegedProcess ? (string[])[] : ["--user", "--map-root-user"], "--mount", "--propagation", "private", "--"];
+
     public LocalPod Pod { get; }
 
     public LogTail Log { get; } = new();
@@ -32,11 +35,10 @@ internal sealed class PodProcess : IAsyncDisposable
         var user = manifests.Nodes.Spec.Template.Spec.SecurityContext;
         // Every step replaces the one before it, so that signals to this process reach the node.
         string[] asUser = Environment.IsPrivilegedProcess ? ["setpriv", $"--reuid={user.RunAsUser}", $"--regid={user.RunAsGroup}", "--clear-groups", "--no-new-privs", "--bounding-set=-all", "--"] : [];
-        string[] apart = Environment.IsPrivilegedProcess ? [] : ["--user", "--map-root-user"];
         var start = new ProcessStartInfo(
             "unshare",
             [
-                .. apart, "--mount", "--propagation", "private", "--", "/bin/sh", "-c", "mount --bind \"$0\" /etc/hosts && mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"",
+                .. Apart, "/bin/sh", "-c", "mount --bind \"$0\" /etc/hosts && mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"",
                 names.Path, AppContext.BaseDirectory.TrimEnd('/'), pod.Local("/app"), .. asUser, .. ImageTests.Entrypoint.Select(pod.Local), .. pod.Arguments,
             ])
         { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = pod.Local("/app") };
