@@ -11,9 +11,9 @@ internal sealed class GuardWorld
 {
     public const int Shards = 3;
     private const int StepMs = 20;
-    private const int DetectMs = 3000;
-    private const int StableMs = 1500;
     private readonly Random _random;
+    private readonly int _detectMs;
+    private readonly int _stableMs;
     private readonly LeaseTimings _timings = LeaseTimings.Default;
     private readonly List<Machine> _machines = [];
     private readonly HashSet<(string, string)> _cuts = [];
@@ -30,6 +30,8 @@ internal sealed class GuardWorld
     public GuardWorld(int seed, int machines)
     {
         _random = new Random(seed);
+        // In some worlds a node that is missed is removed long before its lease is over.
+        (_detectMs, _stableMs) = (_random.Next(200, 3000), _random.Next(0, 1500));
         for (var i = 0; i < machines; i++) Start($"n{i}");
         foreach (var machine in _machines) _members[machine.Node] = Standing.Up;
         Changed();
@@ -158,8 +160,8 @@ internal sealed class GuardWorld
             else _missedSince.TryAdd(node, NowMs);
             var missedMs = isMissed ? NowMs - _missedSince[node] : 0;
             if (!isMissed && _members[node] != Standing.Down && _unreachable.Remove(node)) Changed();
-            else if (missedMs > DetectMs && _unreachable.Add(node)) Changed();
-            else if (missedMs > DetectMs + StableMs && _members[node] != Standing.Down) Become(node, Standing.Down);
+            else if (missedMs > _detectMs && _unreachable.Add(node)) Changed();
+            else if (missedMs > _detectMs + _stableMs && _members[node] != Standing.Down) Become(node, Standing.Down);
             else if (agreed && _members[node] == Standing.Down && Remove(node)) return;
             else if (agreed && _unreachable.Count == 0 && _members[node] == Standing.Joining) Become(node, Standing.Up);
             else if (Running(node) is { HasParted: true } && _members[node] == Standing.Up) Become(node, Standing.Leaving);

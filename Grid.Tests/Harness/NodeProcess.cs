@@ -69,7 +69,7 @@ public sealed class NodeProcess : IAsyncDisposable
     }
 
     public string ConnectionString(string member = "default", string timeout = "30s") =>
-        $"grid://127.0.0.1:{Ports.Data}?member={member}&timeout={timeout}";
+        $"grid://{_setup.Host}:{Ports.Data}?member={member}&timeout={timeout}";
 
     public ValueTask<GridClient> ConnectAsync(string member = "default", string timeout = "30s") =>
         GridClient.ConnectAsync(ConnectionString(member, timeout));
@@ -77,7 +77,7 @@ public sealed class NodeProcess : IAsyncDisposable
     /// <summary>What the admin port answers: the status code and the body.</summary>
     public async Task<(int Status, string Body)> HttpGetAsync(string path)
     {
-        using var answer = await Http.GetAsync(new Uri($"http://127.0.0.1:{Ports.Admin}{path}"));
+        using var answer = await Http.GetAsync(new Uri($"http://{_setup.Host}:{Ports.Admin}{path}"));
         return ((int)answer.StatusCode, await answer.Content.ReadAsStringAsync());
     }
 
@@ -179,6 +179,9 @@ public sealed class NodeProcess : IAsyncDisposable
         var settings = new Dictionary<string, string>
         {
             ["grid.node.data-directory"] = DataDirectory,
+            ["grid.gateway.host"] = _setup.Host,
+            ["grid.admin.host"] = _setup.Host,
+            ["grid.cluster.host"] = _setup.Host,
             ["grid.gateway.port"] = "0",
             ["grid.admin.port"] = "0",
         };

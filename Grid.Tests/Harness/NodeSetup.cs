@@ -9,6 +9,9 @@ public sealed record NodeSetup
     /// <summary>Settings over <c>hocon/test.conf</c>, as <c>--set key=value</c>.</summary>
     public IReadOnlyDictionary<string, string> Settings { get; init; } = new Dictionary<string, string>();
 
+    /// <summary>Where the node listens.</summary>
+    public string Host { get; init; } = "127.0.0.1";
+
     /// <summary>Environment variables of the process.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
 

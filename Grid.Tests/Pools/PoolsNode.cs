@@ -3,6 +3,7 @@ using Akka.Cluster;
 using Akka.Configuration;
 using Grid.Node.Pools;
 using Grid.Protocol;
+using AkkaCluster = Akka.Cluster.Cluster;
 
 namespace Grid.Tests.Pools;
 
@@ -21,7 +22,7 @@ internal sealed class PoolsNode : IAsyncDisposable
 
     public IPools Pools => Handles.Pools;
 
-    public Address Address => Cluster.Get(System).SelfAddress;
+    public Address Address => AkkaCluster.Get(System).SelfAddress;
 
     /// <summary>Settings that make tests quick.</summary>
     public static PoolsSettings Settings { get; } = new()
@@ -70,7 +71,7 @@ internal sealed class PoolsNode : IAsyncDisposable
             }
             """).WithFallback(PoolsSetup.Configuration);
         var system = ActorSystem.Create("grid", config);
-        var cluster = Cluster.Get(system);
+        var cluster = AkkaCluster.Get(system);
         var up = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         cluster.RegisterOnMemberUp(up.SetResult);
 #pragma warning disable VSTHRD103 // It does not block; the awaitable kind gives up after five seconds.
@@ -121,7 +122,7 @@ internal sealed class PoolsNode : IAsyncDisposable
         var address = Address;
         ((ExtendedActorSystem)System).Abort();
         await System.WhenTerminated.WaitAsync(Patience);
-        Cluster.Get(other.System).Down(address);
+        AkkaCluster.Get(other.System).Down(address);
     }
 
     public async ValueTask DisposeAsync() => await System.Terminate().WaitAsync(Patience);

@@ -1,0 +1,155 @@
+using System.Diagnostics;
+using Grid.Client;
+using Grid.Protocol;
+
+namespace Grid.Tests.Harness;
+
+/// <summary>
+/// Clients that write and read pages of their own, one call at a time each, while nodes come and go. Every answer is checked: a page of a persistent pool must be exactly the last one
+/// acknowledged (or one whose outcome is unknown), one of an ephemeral pool may be gone, but never older.
+/// </summary>
+internal sealed class ClusterLoad : IAsyncDisposable
+{
+    private const int PagesPerWorker = 64;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly List<GridClient> _clients = [];
+    private readonly List<Task> _workers = [];
+    private readonly List<string> _failures = [];
+    private long _operations;
+    private long _unknown;
+    private long _hits;
+    private long _misses;
+    private double _longestMs;
+
+    public long Operations => Interlocked.Read(ref _operations);
+
+    public long Unknown => Interlocked.Read(ref _unknown);
+
+    /// <summary>The longest call so far.</summary>
+    public TimeSpan Longest => TimeSpan.FromMilliseconds(Volatile.Read(ref _longestMs));
+
+    /// <summary>The share of gets from the ephemeral pool that found the page.</summary>
+    public double HitRate => (double)Interlocked.Read(ref _hits) / Math.Max(1, Interlocked.Read(ref _hits) + Interlocked.Read(ref _misses));
+
+    public IReadOnlyList<string> Failures
+    {
+        get
+        {
+            lock (_failures) return [.. _failures];
+        }
+    }
+
+    public static async Task<ClusterLoad> StartAsync(ClusterOfNodes cluster, int clients, int workersPerClient)
+    {
+        var load = new ClusterLoad();
+        for (var c = 0; c < clients; c++)
+        {
+            var client = await cluster.ConnectAsync();
+            load._clients.Add(client);
+            if (c == 0)
+            {
+                await client.CreatePoolAsync("load-persistent", new PoolOptions { Kind = PoolKind.Persistent });
+                await client.CreatePoolAsync("load-ephemeral", new PoolOptions { Kind = PoolKind.Ephemeral, Sharing = PoolSharing.Shared });
+            }
+
+            var (persistent, ephemeral) = (await client.OpenPoolAsync("load-persistent"), await client.OpenPoolAsync("load-ephemeral"));
+            for (var w = 0; w < workersPerClient; w++)
+            {
+                var id = (ulong)((c * workersPerClient) + w + 1);
+                load._workers.Add(Task.Run(() => load.WorkAsync(w % 2 == 0 ? persistent : ephemeral, id)));
+            }
+        }
+
+        return load;
+    }
+
+    /// <summary>From now on the longest call counts anew.</summary>
+    public void ResetLongest() => Volatile.Write(ref _longestMs, 0);
+
+    public async Task StopAsync()
+    {
+        await _stop.CancelAsync();
+        await Task.WhenAll(_workers);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
+        foreach (var client in _clients) await client.DisposeAsync();
+        _stop.Dispose();
+    }
+
+    private async Task WorkAsync(Pool pool, ulong worker)
+    {
+        var random = new Random((int)worker);
+        var isPersistent = pool.Info.Options.Kind == PoolKind.Persistent;
+        // What a handle may hold: the last acknowledged page, and those whose outcome is unknown.
+        var known = new List<ulong>[PagesPerWorker];
+        for (var i = 0; i < PagesPerWorker; i++) known[i] = [];
+        var page = new byte[pool.PageSizeBytes];
+        var number = worker << 40;
+        while (!_stop.IsCancellationRequested)
+        {
+            var slot = random.Next(PagesPerWorker);
+            // Each page in an object of its own: shards on all nodes.
+            var id = new ObjectId(worker, (ulong)slot, 7);
+            var before = Stopwatch.GetTimestamp();
+            try
+            {
+                if (random.Next(2) == 0)
+                {
+                    PageBytes.FillRandom(page, ++number);
+                    try
+                    {
+                        var put = await pool.PutAsync(id, 0, page);
+                        known[slot] = put.Stored ? [number] : [];
+                        if (!put.Stored) Fail($"put refused: {put.Reason}");
+                    }
+                    catch (OutcomeUnknownException)
+                    {
+                        Interlocked.Increment(ref _unknown);
+                        known[slot].Add(number);
+                    }
+                }
+                else
+                {
+                    var got = await pool.GetAsync(id, 0, page);
+                    Check(known[slot], got.Hit, page, isPersistent, worker, slot);
+                }
+            }
+            catch (GridException failure)
+            {
+                Fail($"{worker}/{slot}: {failure.GetType().Name}: {failure.Message}");
+            }
+
+            var took = Stopwatch.GetElapsedTime(before).TotalMilliseconds;
+            for (var seen = Volatile.Read(ref _longestMs); took > seen; seen = Volatile.Read(ref _longestMs))
+                if (Interlocked.CompareExchange(ref _longestMs, took, seen) == seen) break;
+            Interlocked.Increment(ref _operations);
+        }
+    }
+
+    private void Check(List<ulong> known, bool hit, byte[] page, bool isPersistent, ulong worker, int slot)
+    {
+        if (!hit)
+        {
+            if (known.Count == 0) return;
+            if (!isPersistent) Interlocked.Increment(ref _misses);
+            else Fail($"{worker}/{slot}: an acknowledged page is missing");
+            if (!isPersistent) known.Clear();
+            return;
+        }
+
+        var number = PageBytes.NumberOf(page);
+        if (!known.Contains(number)) Fail($"{worker}/{slot}: got page {number:x}, expected {string.Join(" or ", known.Select(one => one.ToString("x", System.Globalization.CultureInfo.InvariantCulture)))}");
+        PageBytes.FillRandom(page.AsSpan(), number);
+        if (!isPersistent) Interlocked.Increment(ref _hits);
+        known.Clear();
+        known.Add(number);
+    }
+
+    private void Fail(string what)
+    {
+        lock (_failures) _failures.Add(what);
+    }
+}
