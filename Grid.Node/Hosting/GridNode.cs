@@ -258,7 +258,7 @@ internal sealed class GridNode : INodeStatusSource
         // Not the awaitable kind: that gives up after akka.cluster.seed-node-timeout, which a busy machine may take; this goes on trying.
 #pragma warning disable VSTHRD103 // They do not block.
         if (_settings.Cluster.SeedNodes.Count == 0) cluster.Join(cluster.SelfAddress);
-        else cluster.JoinSeedNodes(_settings.Cluster.SeedNodes.Select(seed => Address.Parse($"akka.tcp://{_settings.Cluster.Name}@{seed}")));
+        else cluster.JoinSeedNodes(_settings.Cluster.SeedNodes.Select(seed => Address.Parse($"{cluster.SelfAddress.Protocol}://{_settings.Cluster.Name}@{seed}")));
 #pragma warning restore VSTHRD103
         await up.Task.WaitAsync(cancellation);
     }

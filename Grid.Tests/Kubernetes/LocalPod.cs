@@ -46,6 +46,9 @@ internal sealed class LocalPod : IDisposable
 
     public string Address { get; }
 
+    /// <summary>A loopback address that no other test run on this machine gives to a pod, as far as its process id can tell.</summary>
+    public static string AddressOf(int ordinal) => $"127.{64 + (System.Environment.ProcessId % 128)}.251.{11 + ordinal}";
+
     /// <summary>Where all of it lies.</summary>
     public string Folder => _folder.Path;
 

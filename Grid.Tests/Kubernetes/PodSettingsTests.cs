@@ -112,7 +112,7 @@ public sealed class PodSettingsTests
     }
 
     private static LocalPod PodOf(Manifests manifests, int ordinal) =>
-        new(manifests, ordinal, $"127.0.0.{11 + ordinal}", NodeSecrets.Of(ConnectionString), AppContext.BaseDirectory);
+        new(manifests, ordinal, LocalPod.AddressOf(ordinal), NodeSecrets.Of(ConnectionString), AppContext.BaseDirectory);
 
     private static GridSettings Read(LocalPod pod, Manifests manifests, long? memoryBytes = null)
     {
