@@ -104,6 +104,7 @@ internal sealed class AdminServer : IAsyncDisposable
             Memory = _source.Memory(),
             ResidentBytes = Environment.WorkingSet,
             Members = _source.Members(),
+            Cluster = _source.Cluster(),
             Pools = [.. _source.Pools().Select(PoolStatus.Of)],
         };
     }

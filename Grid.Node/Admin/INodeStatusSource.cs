@@ -11,6 +11,9 @@ public interface INodeStatusSource
     /// <summary>Members of the cluster as this node sees them.</summary>
     IReadOnlyList<MemberStatus> Members();
 
+    /// <summary>Who serves what, as this node knows it.</summary>
+    ClusterStatus Cluster();
+
     /// <summary>The pools that this node knows.</summary>
     IReadOnlyList<PoolInfo> Pools();
 

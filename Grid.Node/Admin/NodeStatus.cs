@@ -45,6 +45,9 @@ public sealed record NodeStatus
     /// <summary>The cluster as this node sees it.</summary>
     public required IReadOnlyList<MemberStatus> Members { get; init; }
 
+    /// <summary>Who serves what, and whether this node may serve.</summary>
+    public required ClusterStatus Cluster { get; init; }
+
     /// <summary>The pools it knows.</summary>
     public required IReadOnlyList<PoolStatus> Pools { get; init; }
 }

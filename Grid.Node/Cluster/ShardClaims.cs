@@ -28,12 +28,20 @@ internal sealed class ShardClaims(ClusterNode self, LeaseTimings timings, PingBo
     /// <summary>The members have changed.</summary>
     public void OnView(ClusterView view, long nowMs)
     {
-        foreach (var (node, standing) in _view.Members)
-            if (!view.Has(node)) _removed[node] = new Removal(nowMs, _view.Members.Count);
+        var isFewer = false;
+        foreach (var node in _view.Members.Keys)
+        {
+            if (view.Has(node)) continue;
+            _removed[node] = new Removal(nowMs, _view.Members.Count);
+            isFewer |= !_parted.Contains(node);
+        }
+
         foreach (var (node, removal) in _removed)
             if (nowMs - removal.AtMs > 4 * timings.OverAfterMs && !_parted.Contains(node)) _removed.Remove(node);
         _parted.RemoveWhere(node => !view.Has(node) && !_removed.ContainsKey(node));
         _view = view;
+        // Who granted before somebody was removed may have answered that one's pings since: everybody is asked anew.
+        if (isFewer) RestartClaims(nowMs);
         OpenWhatMay(nowMs);
     }
 
@@ -137,6 +145,16 @@ internal sealed class ShardClaims(ClusterNode self, LeaseTimings timings, PingBo
         cell.Claim = new ClaimUnderWay(cell.Shard, newIncarnation());
         Ask(cell.Claim, nowMs);
         TryOpen(cell, nowMs);
+    }
+
+    private void RestartClaims(long nowMs)
+    {
+        foreach (var cell in _cells)
+        {
+            if (cell?.Claim is null) continue;
+            cell.Claim = null;
+            Begin(cell, nowMs);
+        }
     }
 
     private void Ask(ClaimUnderWay claim, long nowMs)

@@ -130,6 +130,7 @@ internal sealed class GridNode : INodeStatusSource
     {
         CoordinatedShutdown.Get(system).AddTask(CoordinatedShutdown.PhaseClusterLeave, "grid-part", async () =>
         {
+            _objects!.IsLeaving = true;
             await _connections.DrainAsync(_settings.Stop.Timeout / 4, CancellationToken.None);
             await guard.Ask<PartNow>(PartNow.Instance, TimeSpan.FromSeconds(2));
             return Akka.Done.Instance;
@@ -235,6 +236,9 @@ internal sealed class GridNode : INodeStatusSource
     public IReadOnlyList<PoolInfo> Pools() => [.. _pools.Entries.Select(entry => entry.Info)];
 
     /// <inheritdoc/>
+    public ClusterStatus Cluster() => ClusterStatus.Of(_guard?.Picture ?? GuardPicture.None, _stopping, Environment.TickCount64);
+
+    /// <inheritdoc/>
     public long Objects() => _objects?.Registry.Count ?? 0;
 
     private async Task EnsureJournalAsync(Config config, CancellationToken cancellation)
@@ -279,6 +283,7 @@ internal sealed class GridNode : INodeStatusSource
     {
         if (_cluster is not { } cluster) return ReadinessResult.NotReady("not started");
         var status = cluster.SelfMember.Status;
+        if (status == Akka.Cluster.MemberStatus.Up && _objects?.Shards.IsServing != true) return ReadinessResult.NotReady("no majority of the cluster has answered this node's pings lately: it may not serve");
         return status == Akka.Cluster.MemberStatus.Up ? ReadinessResult.Ok($"{cluster.State.Members.Count} members") : ReadinessResult.NotReady($"this node is {status}");
     }
 

@@ -10,6 +10,7 @@ namespace Grid.Node.Objects;
 /// </summary>
 internal sealed class Activations : ActorBase, IWithTimers
 {
+    private const string Leaving = "this node is leaving the cluster";
     private static readonly TimeSpan TickInterval = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan AskAgainAfter = TimeSpan.FromMilliseconds(500);
     private readonly ObjectServices _services;
@@ -57,6 +58,12 @@ internal sealed class Activations : ActorBase, IWithTimers
             return;
         }
 
+        if (_services.IsLeaving)
+        {
+            if (request.TryTake()) request.Fail(Status.NotServing, Leaving);
+            return;
+        }
+
         if (!_pending.TryGetValue(request.Key, out var pending))
         {
             pending = new Pending(Environment.TickCount64);
@@ -88,6 +95,12 @@ internal sealed class Activations : ActorBase, IWithTimers
 
     private void OnTick()
     {
+        if (_services.IsLeaving)
+        {
+            foreach (var pending in _pending.Values) Fail(pending, Status.NotServing, Leaving);
+            _pending.Clear();
+        }
+
         var now = Environment.TickCount64;
         List<ObjectKey>? hopeless = null;
         foreach (var (key, pending) in _pending)

@@ -11,6 +11,8 @@ namespace Grid.Node.Objects;
 /// <summary>What every object actor of a node uses.</summary>
 internal sealed class ObjectServices
 {
+    private bool _isLeaving;
+
     /// <summary>Where page bytes lie.</summary>
     public required PageStore Store { get; init; }
 
@@ -43,6 +45,13 @@ internal sealed class ObjectServices
 
     /// <summary>Limits of the journal's events.</summary>
     public required ObjectLimits Limits { get; init; }
+
+    /// <summary>Set once everything here has been handed over: requests for objects are sent away from now on.</summary>
+    public bool IsLeaving
+    {
+        get => Volatile.Read(ref _isLeaving);
+        set => Volatile.Write(ref _isLeaving, value);
+    }
 
     /// <summary>Where clients reach this node, <c>host:port</c>.</summary>
     public string DataAddress { get; set; } = "";

@@ -51,7 +51,7 @@ public sealed class ClusterTests(PostgresServer server, ITestOutputHelper output
 
         await load.StopAsync();
         output.WriteLine($"{load.Operations} operations, {load.Unknown} unknown");
-        Assert.Empty(load.Failures);
+        load.AssertNoFailures();
     }
 
     [Fact]
@@ -73,8 +73,8 @@ public sealed class ClusterTests(PostgresServer server, ITestOutputHelper output
 
         await load.StopAsync();
         output.WriteLine($"{load.Operations} operations, {load.Unknown} unknown, ephemeral hit rate {load.HitRate:0.000}");
-        Assert.Empty(load.Failures);
-        Assert.Equal(0, load.Unknown);
+        load.AssertNoFailures();
+        load.AssertNothingUnknown();
     }
 
     [Fact]
@@ -95,7 +95,9 @@ public sealed class ClusterTests(PostgresServer server, ITestOutputHelper output
         foreach (var kind in (PoolKind[])[PoolKind.Ephemeral, PoolKind.Persistent])
         {
             var pool = await client.OpenPoolAsync($"paused-{kind}");
-            await Task.WhenAll(Enumerable.Range(0, 60).Select(async i => await pool.StoreAsync(ObjectId.FromUInt64((ulong)i), 0, PageBytes.Random(2000 + (ulong)i))));
+            // What was sent to the paused node has an unknown outcome when its connection ends: put again.
+            await Task.WhenAll(Enumerable.Range(0, 60).Select(async i =>
+                Assert.True((await pool.PutAsync(ObjectId.FromUInt64((ulong)i), 0, PageBytes.Random(2000 + (ulong)i), new CallOptions { AtLeastOnce = true })).Stored)));
         }
 
         // Requests that wait for it when it wakes, believing that it still owns what it owned.

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Grid.Client;
 using Grid.Protocol;
+using Xunit;
 
 namespace Grid.Tests.Harness;
 
@@ -15,6 +16,7 @@ internal sealed class ClusterLoad : IAsyncDisposable
     private readonly List<GridClient> _clients = [];
     private readonly List<Task> _workers = [];
     private readonly List<string> _failures = [];
+    private readonly List<string> _unknowns = [];
     private long _operations;
     private long _unknown;
     private long _hits;
@@ -56,7 +58,8 @@ internal sealed class ClusterLoad : IAsyncDisposable
             for (var w = 0; w < workersPerClient; w++)
             {
                 var id = (ulong)((c * workersPerClient) + w + 1);
-                load._workers.Add(Task.Run(() => load.WorkAsync(w % 2 == 0 ? persistent : ephemeral, id)));
+                var pool = w % 2 == 0 ? persistent : ephemeral;
+                load._workers.Add(Task.Run(() => load.WorkAsync(pool, id)));
             }
         }
 
@@ -65,6 +68,15 @@ internal sealed class ClusterLoad : IAsyncDisposable
 
     /// <summary>From now on the longest call counts anew.</summary>
     public void ResetLongest() => Volatile.Write(ref _longestMs, 0);
+
+    /// <summary>Every call had a known outcome.</summary>
+    public void AssertNothingUnknown() => Assert.True(Unknown == 0, $"{Unknown} outcomes unknown:\n{string.Join('\n', _unknowns.Take(10))}");
+
+    public void AssertNoFailures()
+    {
+        var failures = Failures;
+        Assert.True(failures.Count == 0, $"{failures.Count} failures:\n{string.Join('\n', failures.Take(10))}");
+    }
 
     public async Task StopAsync()
     {
@@ -105,8 +117,9 @@ internal sealed class ClusterLoad : IAsyncDisposable
                         known[slot] = put.Stored ? [number] : [];
                         if (!put.Stored) Fail($"put refused: {put.Reason}");
                     }
-                    catch (OutcomeUnknownException)
+                    catch (OutcomeUnknownException unknown)
                     {
+                        lock (_failures) _unknowns.Add($"{worker}/{slot}: {unknown.Message}");
                         Interlocked.Increment(ref _unknown);
                         known[slot].Add(number);
                     }
