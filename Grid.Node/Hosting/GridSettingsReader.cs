@@ -190,7 +190,8 @@ internal static partial class GridSettingsReader
             && ushort.TryParse(text.AsSpan(colon + 1), out var port) && port > 0;
     }
 
-    private static bool IsWildcard(string host)
+    /// <summary>Whether a host to listen on means every interface, so that it leads nobody here.</summary>
+    internal static bool IsWildcard(string host)
     {
         return host is "0.0.0.0" or "::" or "[::]";
     }

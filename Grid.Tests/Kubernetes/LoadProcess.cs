@@ -13,7 +13,7 @@ internal sealed class LoadProcess : IAsyncDisposable
 
     private LoadProcess(Process process) => _process = process;
 
-    /// <summary>Starts it; returns once every caller has stored a page.</summary>
+    /// <summary>Starts it; returns once calls are answered.</summary>
     public static async Task<LoadProcess> StartAsync(PodNames names, string connectionString, TimeSpan deadline)
     {
         var start = new ProcessStartInfo("unshare", [.. PodProcess.Apart, "/bin/sh", "-c", "mount --bind \"$0\" /etc/hosts && exec \"$@\"", names.Path,
@@ -42,15 +42,5 @@ internal sealed class LoadProcess : IAsyncDisposable
         return JsonSerializer.Deserialize<PodLoadResult>(line)!;
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        if (!_process.HasExited)
-        {
-            Signals.Send(_process.Id, Signals.Kill);
-            await _process.WaitForExitAsync();
-        }
-
-        OwnedProcesses.Remove(_process.Id);
-        _process.Dispose();
-    }
+    public async ValueTask DisposeAsync() => await OwnedProcesses.EndAsync(_process);
 }

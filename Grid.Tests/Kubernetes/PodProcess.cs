@@ -112,14 +112,7 @@ internal sealed class PodProcess : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        if (!_process.HasExited)
-        {
-            Signals.Send(_process.Id, Signals.Kill);
-            await _process.WaitForExitAsync();
-        }
-
-        OwnedProcesses.Remove(_process.Id);
-        _process.Dispose();
+        await OwnedProcesses.EndAsync(_process);
         _output.WriteLine($"{Pod.Name}, {Log.Count} lines, the last of them:\n{Log.Tail()}");
     }
 
