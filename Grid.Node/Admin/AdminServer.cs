@@ -44,7 +44,7 @@ internal sealed class AdminServer : IAsyncDisposable
     /// <exception cref="StartupException">The address cannot be had.</exception>
     public static async Task<AdminServer> StartAsync(GridSettings settings, Readiness readiness, GridMetrics metrics, INodeStatusSource source, ILoggerFactory loggers, CancellationToken cancellation)
     {
-        var endPoint = await Binding.ResolveAsync("grid.admin", settings.Admin.Host, settings.Admin.Port, cancellation);
+        var endPoint = await Binding.ResolveAsync("grid.admin.host", settings.Admin.Host, settings.Admin.Port, cancellation);
         var builder = Servers.CreateBuilder(loggers);
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
@@ -59,7 +59,7 @@ internal sealed class AdminServer : IAsyncDisposable
         var server = new AdminServer(builder.Build(), settings.Node.Name, readiness, metrics, source);
         try
         {
-            await Binding.StartAsync(server._app, "grid.admin", endPoint, cancellation);
+            await Binding.StartAsync(server._app, "grid.admin.host", endPoint, cancellation);
             server.Port = Binding.Port(server._app);
             return server;
         }

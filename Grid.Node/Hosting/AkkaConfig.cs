@@ -26,11 +26,12 @@ internal static class AkkaConfig
 
     private static Config FromSettings(GridSettings settings)
     {
+        var cluster = settings.Cluster;
         var text = $$"""
             akka {
               loglevel = {{LevelName(settings.Log.AkkaLevel)}}
-              remote.dot-netty.tcp { hostname = {{HoconText.Quote(settings.Cluster.Host)}}, port = {{settings.Cluster.Port}} }
-              cluster.sharding.number-of-shards = {{settings.Cluster.Shards}}
+              remote.dot-netty.tcp { hostname = {{HoconText.Quote(cluster.BindHost)}}, public-hostname = {{HoconText.Quote(cluster.Host)}}, port = {{cluster.Port}} }
+              cluster.sharding.number-of-shards = {{cluster.Shards}}
             }
             """;
         return new Config(HoconText.Parse(text, "settings"));

@@ -36,7 +36,7 @@ internal static class AkkaSafety
         new("akka.cluster.sharding.coordinator-state.write-majority-plus", ["0"], "larger ones wait for unreachable nodes"),
         new("akka.cluster.sharding.coordinator-state.read-majority-plus", ["5"], "reading all nodes keeps a minority harmless"),
         new("akka.cluster.sharding.number-of-shards", [], "set grid.cluster.shards"),
-        new("akka.remote.dot-netty.tcp.hostname", [], "set grid.cluster.host"),
+        new("akka.remote.dot-netty.tcp.hostname", [], "set grid.cluster.bind-host"),
         new("akka.remote.dot-netty.tcp.public-hostname", [], "set grid.cluster.host"),
         new("akka.remote.dot-netty.tcp.port", [], "set grid.cluster.port"),
         new("akka.remote.dot-netty.tcp.public-port", [], "set grid.cluster.port"),

@@ -10,7 +10,7 @@ namespace Grid.Node.Hosting;
 internal static class Binding
 {
     /// <summary>The end point of a host and port; a host name is looked up, IPv4 first.</summary>
-    /// <param name="setting">The section, for the error: <c>grid.gateway</c>.</param>
+    /// <param name="setting">The host's setting, for the error: <c>grid.gateway.host</c>.</param>
     /// <param name="host">Address or name.</param>
     /// <param name="port">Port.</param>
     /// <param name="cancellation">Gives up.</param>
@@ -24,13 +24,13 @@ internal static class Binding
         }
         catch (Exception e) when (e is SocketException or InvalidOperationException)
         {
-            throw new StartupException(ExitCodes.Surroundings, $"{setting}.host: {host} has no address: {e.Message}", e);
+            throw new StartupException(ExitCodes.Surroundings, $"{setting}: {host} has no address: {e.Message}", e);
         }
     }
 
     /// <summary>Starts a server; its failure to get its address becomes one line.</summary>
     /// <param name="app">The server.</param>
-    /// <param name="setting">The section, for the error.</param>
+    /// <param name="setting">The host's setting, for the error.</param>
     /// <param name="endPoint">Where it listens.</param>
     /// <param name="cancellation">Gives up.</param>
     /// <param name="portSetting">The port's setting, where it is not the section's <c>port</c>.</param>
@@ -82,13 +82,14 @@ internal static class Binding
 
     private static StartupException Refused(string setting, IPEndPoint endPoint, SocketError error, Exception cause, string? portSetting = null)
     {
-        var port = portSetting ?? $"{setting}.port";
+        var section = setting[..setting.LastIndexOf('.')];
+        var port = portSetting ?? $"{section}.port";
         var line = error switch
         {
             SocketError.AddressAlreadyInUse => $"{port}: {endPoint} is in use by another process; stop it, or set another port (--set {port}=…)",
-            SocketError.AddressNotAvailable => $"{setting}.host: {endPoint.Address} is not an address of this machine; set another one (--set {setting}.host=…)",
+            SocketError.AddressNotAvailable => $"{setting}: {endPoint.Address} is not an address of this machine; set another one (--set {setting}=…)",
             SocketError.AccessDenied => $"{port}: this user may not listen on {endPoint}; set a port above 1023 (--set {port}=…)",
-            _ => $"{setting}: cannot listen on {endPoint}: {error}",
+            _ => $"{section}: cannot listen on {endPoint}: {error}",
         };
         return new StartupException(ExitCodes.Surroundings, line, cause);
     }

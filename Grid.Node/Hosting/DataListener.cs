@@ -28,7 +28,7 @@ internal sealed class DataListener : IAsyncDisposable
     /// <exception cref="StartupException">The address cannot be had.</exception>
     public static async Task<DataListener> StartAsync(GatewaySettings settings, ConnectionDelegate handler, Action<long> countMemory, ILoggerFactory loggers, CancellationToken cancellation)
     {
-        var endPoint = await Binding.ResolveAsync("grid.gateway", settings.Host, settings.Port, cancellation);
+        var endPoint = await Binding.ResolveAsync("grid.gateway.host", settings.Host, settings.Port, cancellation);
         var builder = Servers.CreateBuilder(loggers);
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(endPoint, listen => listen.Use(_ => handler)));
         builder.Services.AddSingleton<IMemoryPoolFactory<byte>>(new BlockPool.Factory(countMemory));
@@ -43,7 +43,7 @@ internal sealed class DataListener : IAsyncDisposable
         var listener = new DataListener(builder.Build());
         try
         {
-            await Binding.StartAsync(listener._app, "grid.gateway", endPoint, cancellation);
+            await Binding.StartAsync(listener._app, "grid.gateway.host", endPoint, cancellation);
             listener.Port = Binding.Port(listener._app);
             return listener;
         }

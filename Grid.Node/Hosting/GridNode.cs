@@ -75,7 +75,7 @@ internal sealed class GridNode : INodeStatusSource
     {
         var config = AkkaConfig.Build(_settings, JournalConfig.Akka(_journalOptions), PoolsSetup.Configuration, GuardParts.Configuration, FormationConfig.Akka(_settings.Cluster.Formation));
         await EnsureJournalAsync(config, cancellation);
-        Binding.Probe("grid.cluster", await Binding.ResolveAsync("grid.cluster", _settings.Cluster.Host, _settings.Cluster.Port, cancellation));
+        await ProbeClusterPortAsync(_settings.Cluster, cancellation);
         var setup = ActorSystemSetup.Create(BootstrapSetup.Create().WithConfig(config), new LoggerFactorySetup(_loggers), JournalConfig.Setup(_journalOptions));
         _system = ActorSystem.Create(_settings.Cluster.Name, setup);
         _cluster = AkkaCluster.Get(_system);
@@ -103,6 +103,12 @@ internal sealed class GridNode : INodeStatusSource
         var pools = PoolsSetup.Start(_system, PoolsSettings(), _pools);
         await pools.Ready.WaitAsync(cancellation);
         StartServing(_system, _objects, pools.Pools, publicAddress);
+    }
+
+    private static async Task ProbeClusterPortAsync(ClusterSettings cluster, CancellationToken cancellation)
+    {
+        var setting = cluster.BindHost == cluster.Host ? "grid.cluster.host" : "grid.cluster.bind-host";
+        Binding.Probe(setting, await Binding.ResolveAsync(setting, cluster.BindHost, cluster.Port, cancellation));
     }
 
     private GuardParts Guard(ObjectServices objects, ShardTable shards, string publicAddress, string adminAddress)

@@ -90,13 +90,14 @@ public sealed record AdminSettings(string Host, int Port);
 
 /// <summary>The control plane.</summary>
 /// <param name="Name">Name of the cluster and its actor systems.</param>
-/// <param name="Host">Address to listen on, as other nodes know it.</param>
+/// <param name="Host">Address by which other nodes reach this one.</param>
+/// <param name="BindHost">Address to listen on.</param>
 /// <param name="Port">Port to listen on; 0: a free one.</param>
 /// <param name="SeedNodes">Nodes to join, <c>host:port</c>; none: the service has them, or this node forms a cluster of its own.</param>
 /// <param name="Shards">Shards that objects are spread over.</param>
 /// <param name="Lease">The timings that the proof of one owner rests on.</param>
 /// <param name="HandOff">What ephemeral pages moving objects may take along.</param>
-public sealed record ClusterSettings(string Name, string Host, int Port, IReadOnlyList<string> SeedNodes, int Shards, LeaseSettings Lease, HandOffSettings HandOff)
+public sealed record ClusterSettings(string Name, string Host, string BindHost, int Port, IReadOnlyList<string> SeedNodes, int Shards, LeaseSettings Lease, HandOffSettings HandOff)
 {
     /// <summary>How the node finds its cluster.</summary>
     public required FormationSettings Formation { get; init; }

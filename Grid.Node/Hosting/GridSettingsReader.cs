@@ -80,8 +80,10 @@ internal static partial class GridSettingsReader
         if (!ClusterName().IsMatch(name)) throw read.Bad("grid.cluster.name", "must be 1 to 64 letters, digits, '-', '_', beginning with a letter or digit");
         var seeds = read.Texts("grid.cluster.seed-nodes");
         if (seeds.FirstOrDefault(seed => !IsHostAndPort(seed)) is { } wrong) throw read.Bad("grid.cluster.seed-nodes", $"must list \"host:port\" addresses, not \"{wrong}\"");
+        var host = Host(read, "grid.cluster.host");
+        var bindHost = read.Text("grid.cluster.bind-host").Length > 0 ? Host(read, "grid.cluster.bind-host") : host;
         return new ClusterSettings(
-            name, Host(read, "grid.cluster.host"), read.Number("grid.cluster.port", 0, 65535), seeds, read.Number("grid.cluster.shards", 1, 4096), Lease(read), HandOff(read))
+            name, host, bindHost, read.Number("grid.cluster.port", 0, 65535), seeds, read.Number("grid.cluster.shards", 1, 4096), Lease(read), HandOff(read))
         {
             Formation = Formation(read, seeds),
         };
@@ -224,7 +226,8 @@ internal static partial class GridSettingsReader
             && ushort.TryParse(text.AsSpan(colon + 1), out var port) && port > 0;
     }
 
-    private static bool IsWildcard(string host)
+    /// <summary>Whether a host to listen on means every interface, so that it leads nobody here.</summary>
+    internal static bool IsWildcard(string host)
     {
         return host is "0.0.0.0" or "::" or "[::]";
     }

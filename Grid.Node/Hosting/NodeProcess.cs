@@ -89,7 +89,9 @@ internal sealed class NodeProcess(GridSettings settings, string? portsFile, ILog
         var adminAddress = $"{settings.Admin.Host}:{admin.Port}";
         admin.Addresses = new NodeAddresses(dataAddress, publicAddress, adminAddress, "");
 
-        var starting = node.StartAsync(publicAddress, adminAddress, signals.Stop);
+        // On every interface it listens where the other nodes reach this one, too.
+        var adminHost = GridSettingsReader.IsWildcard(settings.Admin.Host) ? settings.Cluster.Host : settings.Admin.Host;
+        var starting = node.StartAsync(publicAddress, $"{adminHost}:{admin.Port}", signals.Stop);
         await await Task.WhenAny(starting, node.Ended);
         if (!node.Ended.IsCompleted)
         {

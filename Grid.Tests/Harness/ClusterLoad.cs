@@ -41,12 +41,15 @@ internal sealed class ClusterLoad : IAsyncDisposable
         }
     }
 
-    public static async Task<ClusterLoad> StartAsync(ClusterOfNodes cluster, int clients, int workersPerClient)
+    public static Task<ClusterLoad> StartAsync(ClusterOfNodes cluster, int clients, int workersPerClient) => StartAsync(() => cluster.ConnectAsync(), clients, workersPerClient);
+
+    /// <summary>The same on any Grid.</summary>
+    public static async Task<ClusterLoad> StartAsync(Func<ValueTask<GridClient>> connect, int clients, int workersPerClient)
     {
         var load = new ClusterLoad();
         for (var c = 0; c < clients; c++)
         {
-            var client = await cluster.ConnectAsync();
+            var client = await connect();
             load._clients.Add(client);
             if (c == 0)
             {

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 
 namespace Grid.Tests.Harness;
 
@@ -13,6 +14,19 @@ internal static class OwnedProcesses
     public static void Add(int pid) => Pids.TryAdd(pid, true);
 
     public static void Remove(int pid) => Pids.TryRemove(pid, out _);
+
+    /// <summary>Ends a process that was added, if it still runs, and lets go of it.</summary>
+    public static async Task EndAsync(Process process)
+    {
+        if (!process.HasExited)
+        {
+            Signals.Send(process.Id, Signals.Kill);
+            await process.WaitForExitAsync();
+        }
+
+        Remove(process.Id);
+        process.Dispose();
+    }
 
     public static void AddFolder(string path) => Folders.TryAdd(path, true);
 

@@ -41,6 +41,27 @@ public sealed class NodeProcessTests
     }
 
     [Fact]
+    public async Task A_node_listens_where_it_is_told_and_goes_by_a_name_that_this_machine_does_not_know()
+    {
+        using var directory = new TempDirectory();
+        await using var node = await NodeUnderTest.StartAsync(directory, "--set", "grid.cluster.host=alpha.invalid", "--set", "grid.cluster.bind-host=127.0.0.3");
+        using var state = JsonDocument.Parse((await node.GetAsync("/api/v1/status")).Body);
+        Assert.Equal($"akka.tcp://grid@alpha.invalid:{node.ClusterPort}", Assert.Single(state.RootElement.GetProperty("members").EnumerateArray()).GetProperty("address").GetString());
+        using var peer = new TcpClient();
+        await peer.ConnectAsync(IPAddress.Parse("127.0.0.3"), node.ClusterPort);
+    }
+
+    [Theory]
+    [InlineData("host", "alpha.invalid")]
+    [InlineData("bind-host", "alpha.invalid")]
+    [InlineData("bind-host", "192.0.2.1")]
+    public async Task An_address_to_listen_on_that_cannot_be_had_is_one_clear_line(string setting, string value)
+    {
+        using var directory = new TempDirectory();
+        await RefusedAsync(ExitCodes.Surroundings, $"grid.cluster.{setting}:", [.. NodeUnderTest.TestArguments(directory), "--set", $"grid.cluster.{setting}={value}", "--set", "grid.cluster.port=7072"]);
+    }
+
+    [Fact]
     public async Task A_killed_node_leaves_its_data_directory_free()
     {
         using var directory = new TempDirectory();

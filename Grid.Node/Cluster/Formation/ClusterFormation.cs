@@ -24,7 +24,7 @@ internal static class ClusterFormation
         var log = loggers.CreateLogger("Grid.Cluster");
         var formation = settings.Cluster.Formation;
         var self = new Incarnation(cluster.SelfAddress.ToString(), cluster.SelfUniqueAddress.Uid);
-        string[] seeds = [.. settings.Cluster.SeedNodes.Select(seed => Address.Parse($"akka.tcp://{settings.Cluster.Name}@{seed}").ToString())];
+        string[] seeds = [.. settings.Cluster.SeedNodes.Select(seed => Address.Parse($"{cluster.SelfAddress.Protocol}://{settings.Cluster.Name}@{seed}").ToString())];
         var alone = formation.Service.Length == 0 && seeds.All(seed => seed == self.Address);
         var service = formation.Service.Length == 0 ? null
             : new ServiceLine(Discovery.Get(system).LoadServiceDiscovery(FormationConfig.DiscoveryMethod), formation.Service, log);

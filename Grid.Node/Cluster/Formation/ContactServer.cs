@@ -25,7 +25,8 @@ internal sealed class ContactServer : IAsyncDisposable
     /// <exception cref="StartupException">The address cannot be had.</exception>
     public static async Task<ContactServer> StartAsync(ClusterSettings settings, IActorRef door, ILoggerFactory loggers, CancellationToken cancellation)
     {
-        var endPoint = await Binding.ResolveAsync("grid.cluster", settings.Host, settings.Formation.ContactPort, cancellation);
+        var setting = settings.BindHost == settings.Host ? "grid.cluster.host" : "grid.cluster.bind-host";
+        var endPoint = await Binding.ResolveAsync(setting, settings.BindHost, settings.Formation.ContactPort, cancellation);
         var builder = Servers.CreateBuilder(loggers);
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
@@ -38,7 +39,7 @@ internal sealed class ContactServer : IAsyncDisposable
         app.MapPost(Path, (RequestDelegate)(context => AnswerAsync(context, door)));
         try
         {
-            await Binding.StartAsync(app, "grid.cluster", endPoint, cancellation, "grid.cluster.formation.contact-port");
+            await Binding.StartAsync(app, setting, endPoint, cancellation, "grid.cluster.formation.contact-port");
             return new ContactServer(app);
         }
         catch
