@@ -14,6 +14,7 @@ internal sealed class Connector(NodeLink link, Router router, IReadOnlyList<Node
     private int _attempts;
     private int _next;
     private long _openedMs;
+    private long _triedMs;
 
     /// <summary>Why there is no connection.</summary>
     public Exception? LastFailure
@@ -29,7 +30,10 @@ internal sealed class Connector(NodeLink link, Router router, IReadOnlyList<Node
         if (_isRunning || router.IsClosed) return;
         _isRunning = true;
         if (!skipFirst) _next = 0;
-        if (_openedMs != 0 && Deadlines.NowMs - _openedMs >= GoodAfterMs) _attempts = 0;
+        var nowMs = Deadlines.NowMs;
+        if (_openedMs != 0 && nowMs - _openedMs >= GoodAfterMs) _attempts = 0;
+        // An owner is tried only when somebody is sent to it: after a while it may well be back.
+        if (!link.IsHome && nowMs - _triedMs >= GoodAfterMs) _attempts = 0;
         using (ExecutionContext.SuppressFlow()) _run = Task.Run(RunAsync);
     }
 
@@ -86,7 +90,7 @@ internal sealed class Connector(NodeLink link, Router router, IReadOnlyList<Node
             }
 
             if (link.IsHome) continue;
-            lock (link.Gate) _isRunning = false;
+            lock (link.Gate) (_isRunning, _triedMs) = (false, Deadlines.NowMs);
             link.GiveUp(LastFailure?.Message ?? "its node cannot be reached");
             return;
         }

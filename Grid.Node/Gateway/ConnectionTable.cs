@@ -45,7 +45,7 @@ internal sealed class ConnectionTable : IOrphanClaimer
         while (_connections.Keys.Any(connection => !connection.IsPeer) && Environment.TickCount64 < deadline && !hurry.IsCancellationRequested)
             await Task.Delay(10, CancellationToken.None).ConfigureAwait(false);
         foreach (var connection in _connections.Keys)
-            if (!connection.IsPeer) connection.Abort(Stopping);
+            if (!connection.IsPeer) connection.Cut(Stopping);
     }
 
     /// <summary>Cuts every connection that is left or comes yet.</summary>

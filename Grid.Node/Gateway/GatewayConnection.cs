@@ -95,6 +95,14 @@ internal sealed class GatewayConnection : IRequestSink
         notice.AnswerDirectly(Status.Ok);
     }
 
+    /// <summary>Cuts the connection; what it still owes is named in the log.</summary>
+    public void Cut(string reason)
+    {
+        var owed = _requests.All().Select(request => request.Describe()).Where(text => text.Length > 0).ToArray();
+        if (owed.Length > 0) Log.Cut(_log, _context.RemoteEndPoint, reason, owed.Length, string.Join("; ", owed.Take(5)));
+        Abort(reason);
+    }
+
     /// <summary>Cuts the connection.</summary>
     public void Abort(string reason) => _context.Abort(new ConnectionAbortedException(reason));
 
@@ -292,6 +300,9 @@ internal sealed class GatewayConnection : IRequestSink
 
         public static void Damaged(ILogger log, System.Net.EndPoint? client, Exception damage) =>
             log.LogError(damage, "Connection of {Client} closed: a page in memory is damaged", client);
+
+        public static void Cut(ILogger log, System.Net.EndPoint? client, string reason, int owed, string requests) =>
+            log.LogWarning("Connection of {Client} cut ({Reason}) with {Owed} requests unanswered: {Requests}", client, reason, owed, requests);
 
         public static void Ended(ILogger log, System.Net.EndPoint? client, string reason) =>
             log.LogDebug("Connection of {Client} ended: {Reason}", client, reason);

@@ -150,6 +150,14 @@ internal sealed class ObjectRequest(IRequestSink sink)
     /// <summary>Whether it waits in a mailbox.</summary>
     public bool IsQueued => Volatile.Read(ref _state) == Queued;
 
+    /// <summary>What it is and how far, for the log; empty: nobody waits for it.</summary>
+    public string Describe() => Volatile.Read(ref _state) switch
+    {
+        Queued => $"{Opcode} of {Key}, queued{(Target is { } target ? $" for {target.Actor.Path.Name}{(target.IsClosed ? ", which has ended" : "")}" : " until its object is found")}",
+        Taken => $"{Opcode} of {Key}, begun",
+        _ => "",
+    };
+
     /// <summary>Whether the request was sent in an epoch that its session has left: it must not be applied.</summary>
     public bool IsOutdated => Session is { } session && session.CurrentEpoch > Epoch;
 

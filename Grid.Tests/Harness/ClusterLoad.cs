@@ -122,7 +122,7 @@ internal sealed class ClusterLoad : IAsyncDisposable
                     }
                     catch (OutcomeUnknownException unknown)
                     {
-                        lock (_failures) _unknowns.Add($"{worker}/{slot}: {unknown.Message}");
+                        lock (_failures) _unknowns.Add($"{DateTime.UtcNow:HH:mm:ss.fff} {worker}/{slot}: {unknown.Message} {unknown.InnerException?.Message}");
                         Interlocked.Increment(ref _unknown);
                         known[slot].Add(number);
                     }

@@ -19,6 +19,9 @@ public abstract class JournalSpaceTests(ITestOutputHelper output)
     /// <summary>A node on an empty journal.</summary>
     protected abstract Task<NodeSetup> NewSetupAsync();
 
+    /// <summary>What the database may take beyond the live pages and the dead ones that are not worth cleaning yet.</summary>
+    protected abstract long AllowanceBytes { get; }
+
     /// <summary>What the journal takes on disk.</summary>
     protected abstract Task<long> BytesOnDiskAsync(NodeProcess node);
 
@@ -55,8 +58,7 @@ public abstract class JournalSpaceTests(ITestOutputHelper output)
         var bytes = await BytesOnDiskAsync(node);
         var live = LivePages * 4096L;
         Output.WriteLine($"written {live * Rounds >> 20} MiB, live {live >> 20} MiB, on disk {bytes >> 20} MiB");
-        // SQLite's write-ahead log alone may have 16 MiB before it is copied into the file; PostgreSQL's tables grow between two visits of autovacuum.
-        Assert.True(bytes < (live * 4) + (32 << 20), $"the journal takes {bytes >> 20} MiB");
+        Assert.True(bytes < (live * 4) + AllowanceBytes, $"the journal takes {bytes >> 20} MiB");
     }
 
     private static async Task AssertNewestAsync(Pool pool, ulong[] newest)
@@ -67,6 +69,9 @@ public abstract class JournalSpaceTests(ITestOutputHelper output)
 
     public sealed class OnSqlite(ITestOutputHelper output) : JournalSpaceTests(output)
     {
+        /// <summary>The write-ahead log alone may have 16 MiB before it is copied into the file.</summary>
+        protected override long AllowanceBytes => 32 << 20;
+
         protected override Task<NodeSetup> NewSetupAsync() => Task.FromResult(NodeSetup.Default);
 
         protected override Task<long> BytesOnDiskAsync(NodeProcess node) =>
@@ -76,6 +81,12 @@ public abstract class JournalSpaceTests(ITestOutputHelper output)
     public sealed class OnPostgreSql(PostgresServer server, ITestOutputHelper output) : JournalSpaceTests(output), IClassFixture<PostgresServer>
     {
         private string _database = "";
+
+        /// <summary>
+        /// Tables grow between two visits of autovacuum, and do not shrink afterwards: a second or two at the 20 to 30 MiB/s that this test writes. The whole of what is
+        /// written, 160 MiB, is far beyond it.
+        /// </summary>
+        protected override long AllowanceBytes => 64 << 20;
 
         protected override async Task<NodeSetup> NewSetupAsync()
         {
