@@ -15,7 +15,7 @@ internal static class ClusterView
         [
             ("cluster", $"{report.Nodes.Count} nodes, {report.Nodes.Count(node => node is { IsReachable: true, Status: "up" })} up"),
             ("asked", $"{Json.Text(asked["name"])} {Json.Text(asked["version"])}, {Json.Text(asked["phase"])} for {StatusView.Duration(Json.Number(asked["uptimeSeconds"]))}"),
-            ("shards", string.Create(CultureInfo.InvariantCulture, $"{map.Count - map.Unowned} of {map.Count} served, spread {map.SpreadPercent:0.#} % of the even share")),
+            ("shards", string.Create(CultureInfo.InvariantCulture, $"{map.Count - map.Unowned} of {map.Count} open, spread {map.SpreadPercent:0.#} % of the even share")),
         ]);
         output.Standard.WriteLine();
         output.WriteTable(
@@ -38,7 +38,7 @@ internal static class ClusterView
 
     private static string Status(MemberReport node)
     {
-        if (!node.IsReachable && node.Status != "down") return node.Status == "up" ? "missing" : $"{node.Status}, missing";
+        if (!node.IsReachable && node.Status != "down") return node.Status == "up" ? "unreachable" : $"{node.Status}, unreachable";
         return node.Status == "up" && Json.Text(node.Figures?["phase"]) == "draining" ? "draining" : node.Status;
     }
 

@@ -54,7 +54,7 @@ internal static class ShardsCommand
 
         var moving = map.Moving > 0 ? $", {map.Moving} moving (!)" : "";
         output.Standard.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{map.Count} shards, {map.Unowned} served by nobody (.){moving}; even share {map.EvenShare:0.#}, spread {map.SpreadPercent:0.#} %"));
+            $"{map.Count} shards: {map.Count - map.Unowned} open, {map.Unowned} unowned (.){moving}; even share {map.EvenShare:0.#}, spread {map.SpreadPercent:0.#} %"));
         output.Standard.WriteLine();
         output.WriteTable(["NODE", "MARK", ">SHARDS", ">OFF EVEN"], map.Nodes.Select(node => (IReadOnlyList<string>)
             [node.Name, $"{node.Mark}", $"{node.Shards.Count}", string.Create(CultureInfo.InvariantCulture, $"{map.OffPercent(node):+0.0;-0.0;0.0} %")]));

@@ -26,10 +26,7 @@ internal static class UpCommand
     public static Command Create(GlobalOptions global)
     {
         var nodes = new Option<int>("--nodes", "-n") { Description = $"How many, 2 to {NodesMax}.", HelpName = "N", DefaultValueFactory = _ => 3 };
-        nodes.Validators.Add(result =>
-        {
-            if (!result.Errors.Any() && result.GetValueOrDefault<int>() is < 2 or > NodesMax) result.AddError($"--nodes must be 2 to {NodesMax} (one node: ./run)");
-        });
+        nodes.Validators.Add(CommonArguments.Between(2, NodesMax, " (one node: ./run)"));
         var data = new Option<string>("--data") { Description = "Folder of everything they keep.", HelpName = "DIR", DefaultValueFactory = _ => "data" };
         var postgres = new Option<string?>("--postgres") { Description = $"The journal's database; else {ConnectionVariable}, else a PostgreSQL is started in DIR/postgres.", HelpName = "CONNECTION" };
         var config = new Option<string[]>("--config") { Description = "A configuration file for each node; repeatable.", HelpName = "FILE" };

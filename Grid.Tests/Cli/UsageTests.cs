@@ -24,6 +24,7 @@ public sealed class UsageTests
     [InlineData("get p 1")]
     [InlineData("store /tmp")]
     [InlineData("store /tmp --pool p --parallel 0")]
+    [InlineData("store /tmp --pool p --parallel many")]
     [InlineData("fetch --pool p")]
     [InlineData("ls")]
     [InlineData("ping --timeout never")]
