@@ -102,6 +102,14 @@ internal sealed class Output
         else Standard.WriteLine(text);
     }
 
+    /// <summary>Prints sentences, folded between words on a terminal.</summary>
+    /// <param name="text">The sentences.</param>
+    public void WriteParagraph(string text)
+    {
+        if (StandardIsTerminal) _console.WriteLine(text);
+        else Standard.WriteLine(text);
+    }
+
     /// <summary>Prints names and values in two columns.</summary>
     /// <param name="pairs">The pairs.</param>
     public void WritePairs(IEnumerable<(string Name, string Value)> pairs)

@@ -54,7 +54,7 @@ internal static class DemoCommand
 
         await output.Standard.WriteLineAsync();
         var seconds = clock.Elapsed.TotalSeconds.ToString("0", CultureInfo.InvariantCulture);
-        output.WriteStyled(teller.Failed == 0 ? $"Every check held ({teller.Held} of {teller.Held}, {seconds} s). Everything is removed." : $"{teller.Failed} of {teller.Failed + teller.Held} checks FAILED.", teller.Failed == 0 ? "green bold" : "red bold");
+        output.WriteStyled(teller.Failed == 0 ? $"Every check held ({teller.Held} of {teller.Held}, {seconds} s). Everything is removed." : $"{teller.Failed} of {teller.Failed + teller.Held} checks FAILED. Everything is removed.", teller.Failed == 0 ? "green bold" : "red bold");
         return teller.Failed == 0 ? ExitCodes.Ok : ExitCodes.Failed;
     }
 }

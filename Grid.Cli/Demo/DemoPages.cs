@@ -16,7 +16,7 @@ internal readonly record struct ReadBack(int Equal, int Missing, int Wrong);
 /// <param name="pagesPerObject">Pages of each.</param>
 internal sealed class DemoPages(Pool pool, int objects, int pagesPerObject)
 {
-    private const int AtOnce = 32;
+    private const int AtOnce = 64;
 
     /// <summary>How many there are.</summary>
     public int Count => objects * pagesPerObject;
@@ -65,7 +65,7 @@ internal sealed class DemoPages(Pool pool, int objects, int pagesPerObject)
         var done = 0;
         return Task.WhenAll(Enumerable.Range(0, objects).Select(async obj =>
         {
-            await pool.GetAsync(ObjectOf(obj * pagesPerObject), 0, new byte[pool.PageSizeBytes], GetMode.Keep, cancellationToken: cancellation);
+            await pool.GetAsync(ObjectOf(obj), 0, new byte[pool.PageSizeBytes], GetMode.Keep, cancellationToken: cancellation);
             progress(Interlocked.Increment(ref done));
         }));
     }
@@ -86,7 +86,8 @@ internal sealed class DemoPages(Pool pool, int objects, int pagesPerObject)
 
     private static ParallelOptions Options(CancellationToken cancellation) => new() { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellation };
 
-    private ObjectId ObjectOf(int number) => ObjectId.FromUInt64((ulong)(number / pagesPerObject));
+    // Neighbours in time are in different objects, so that many of them share a commit.
+    private ObjectId ObjectOf(int number) => ObjectId.FromUInt64((ulong)(number % objects));
 
-    private uint IndexOf(int number) => (uint)(number % pagesPerObject);
+    private uint IndexOf(int number) => (uint)(number / objects);
 }

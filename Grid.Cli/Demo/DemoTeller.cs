@@ -26,7 +26,7 @@ internal sealed class DemoTeller(Output output)
     {
         output.Standard.WriteLine();
         output.WriteStyled($"{++_steps}. {title}", "bold");
-        output.Standard.WriteLine(why);
+        output.WriteParagraph(why);
     }
 
     /// <summary>Says how far it is: in place on a terminal, else a line now and then.</summary>
