@@ -186,6 +186,10 @@ public sealed class GridClient : IAsyncDisposable
     internal ValueTask<int> EchoAsync(Memory<byte> destination, CancellationToken cancellationToken = default) =>
         _router.EchoAsync(destination, cancellationToken);
 
+    /// <summary>Sends what only nodes ask each other.</summary>
+    internal ValueTask<ControlAnswer> ControlAsync(Opcode opcode, ReadOnlyMemory<byte> body, CancellationToken cancellationToken) =>
+        _router.ControlAsync(opcode, body, repeatable: false, cancellationToken);
+
     private async ValueTask<PoolInfo> InfoAsync(Opcode opcode, ReadOnlyMemory<byte> body, bool repeatable, CancellationToken cancellationToken) =>
         ControlAnswers.Pool(await _router.ControlAsync(opcode, body, repeatable, cancellationToken).ConfigureAwait(false), repeatable);
 

@@ -62,6 +62,17 @@ public ref struct BodyReader(ReadOnlySequence<byte> body)
         return (int)count;
     }
 
+    /// <summary>Reads bytes as they are.</summary>
+    /// <param name="count">How many.</param>
+    /// <exception cref="ProtocolException">There are not so many.</exception>
+    public byte[] Raw(int count)
+    {
+        var bytes = new byte[count];
+        if (!_reader.TryCopyTo(bytes)) throw Short();
+        _reader.Advance(count);
+        return bytes;
+    }
+
     /// <summary>Passes over what is left: content that a later version appended.</summary>
     public void SkipRest() => _reader.AdvanceToEnd();
 

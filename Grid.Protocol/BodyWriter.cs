@@ -42,6 +42,10 @@ public ref struct BodyWriter(IBufferWriter<byte> output)
         _output.Advance(8);
     }
 
+    /// <summary>Writes bytes as they are.</summary>
+    /// <param name="value">The bytes.</param>
+    public readonly void Raw(ReadOnlySpan<byte> value) => _output.Write(value);
+
     /// <summary>Writes 16 bytes, in .NET's Guid layout.</summary>
     /// <param name="value">The value.</param>
     public readonly void Guid(Guid value)

@@ -66,6 +66,9 @@ public enum Opcode : byte
     /// <summary>Checks a piece of what the journal holds of an object of a persistent pool. Changes nothing.</summary>
     VerifyObject = 40,
 
+    /// <summary>Between nodes: hands out pages of an object that the asked node kept for the shard's next life.</summary>
+    PullPages = 41,
+
     /// <summary>Benchmark aid: a get's answer of one page made without any actor. Only where <c>grid.gateway.echo</c> is on.</summary>
     Echo = 64,
 }

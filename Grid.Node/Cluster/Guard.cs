@@ -26,12 +26,18 @@ internal sealed class Guard
     /// <param name="card">What others are told of this node.</param>
     /// <param name="mayServeFromMs">Before that it serves nothing.</param>
     /// <param name="newIncarnation">A number for a new life of a shard.</param>
-    public Guard(ClusterNode self, LeaseTimings timings, ShardTable table, NodeCard card, long mayServeFromMs, Func<ulong> newIncarnation)
+    /// <param name="keepsFor">Told of every grant (shard, life) before it leaves; says whether this node keeps pages for that life.</param>
+    public Guard(
+        ClusterNode self, LeaseTimings timings, ShardTable table, NodeCard card, long mayServeFromMs, Func<ulong> newIncarnation, Func<int, ulong, bool> keepsFor)
     {
         (_self, _timings, _table, _card) = (self, timings, table, card);
         _lease = new ServingLease(self, timings, mayServeFromMs);
         _book = new PingBook(timings);
-        Claims = new ShardClaims(self, timings, _book, table, newIncarnation);
+        Claims = new ShardClaims(self, timings, _book, table, newIncarnation)
+        {
+            KeepsFor = keepsFor,
+            DataAddressOf = node => _known.TryGetValue(node, out var known) ? known.Card.DataAddress : null,
+        };
     }
 
     public ShardClaims Claims { get; }

@@ -49,7 +49,7 @@ internal sealed class GuardActor : ActorBase, IWithTimers
     {
         _parts = parts;
         _self = Of(_cluster.SelfUniqueAddress);
-        _guard = new Guard(_self, parts.Timings, parts.Table, parts.Card, parts.MayServeFromMs, parts.NewIncarnation);
+        _guard = new Guard(_self, parts.Timings, parts.Table, parts.Card, parts.MayServeFromMs, parts.NewIncarnation, parts.KeepsFor);
     }
 
     public ITimerScheduler Timers { get; set; } = null!;

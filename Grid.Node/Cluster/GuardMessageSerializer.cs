@@ -75,6 +75,8 @@ internal sealed class GuardMessageSerializer(ExtendedActorSystem system) : Seria
                     writer.UInt64((ulong)witness.AgoMs);
                 }
 
+                writer.Byte((byte)(grant.IsWarm ? 1 : 0));
+
                 break;
         }
 
@@ -115,7 +117,7 @@ internal sealed class GuardMessageSerializer(ExtendedActorSystem system) : Seria
         ClusterNode? holder = reader.Byte() == 0 ? null : Node(ref reader);
         var witnessed = new Witness[reader.Count(minEntryBytes: 18)];
         for (var i = 0; i < witnessed.Length; i++) witnessed[i] = new Witness(Node(ref reader), (long)reader.UInt64());
-        return new Grant(to, shard, incarnation, holder, witnessed);
+        return new Grant(to, shard, incarnation, holder, witnessed, reader.Remaining > 0 && reader.Byte() != 0);
     }
 
     private static void Write(ref BodyWriter writer, ClusterNode node)

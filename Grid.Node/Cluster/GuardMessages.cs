@@ -29,7 +29,8 @@ internal sealed record Claim(ClusterNode To, int Shard, ulong Incarnation) : Gua
 /// <param name="Incarnation">The claim's.</param>
 /// <param name="Holder">The member that the sender granted the shard to before, if it is another.</param>
 /// <param name="Witnessed">When the sender last answered pings of nodes that are down or were removed a while ago.</param>
-internal sealed record Grant(ClusterNode To, int Shard, ulong Incarnation, ClusterNode? Holder, IReadOnlyList<Witness> Witnessed) : GuardMessage;
+/// <param name="IsWarm">Whether the sender keeps pages of the shard's objects for the claimed life.</param>
+internal sealed record Grant(ClusterNode To, int Shard, ulong Incarnation, ClusterNode? Holder, IReadOnlyList<Witness> Witnessed, bool IsWarm) : GuardMessage;
 
 /// <summary>The sender leaves: it serves nothing and never will again.</summary>
 internal sealed record Parting : GuardMessage

@@ -31,6 +31,9 @@ internal sealed class GuardParts
     /// <summary>A number for a new life of a shard.</summary>
     public required Func<ulong> NewIncarnation { get; init; }
 
+    /// <summary>Told of every grant (shard, life) before it leaves; says whether this node keeps pages for that life.</summary>
+    public required Func<int, ulong, bool> KeepsFor { get; init; }
+
     /// <summary>Has the objects of a closed shard end.</summary>
     public required Action<ShardLife> OnClosed { get; init; }
 

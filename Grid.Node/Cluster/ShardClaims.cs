@@ -16,7 +16,13 @@ internal sealed class ShardClaims(ClusterNode self, LeaseTimings timings, PingBo
     private readonly HashSet<ClusterNode> _parted = [];
     private ClusterView _view = ClusterView.Empty;
 
-    /// <summary>Messages to send.</summary>
+    /// <summary>Told of every grant (shard, life) before it leaves; says whether this node keeps pages for that life.</summary>
+    public Func<int, ulong, bool> KeepsFor { get; init; } = (_, _) => false;
+
+    /// <summary>Where a node's data plane is; null: it has not said.</summary>
+    public Func<ClusterNode, string?> DataAddressOf { get; init; } = _ => null;
+
+    /// <summary>Messages to send.
     public Queue<(ClusterNode To, GuardMessage Message)> Outgoing { get; } = new();
 
     /// <summary>Shards that have opened.</summary>
@@ -118,6 +124,7 @@ internal sealed class ShardClaims(ClusterNode self, LeaseTimings timings, PingBo
     {
         if (grant.Shard < 0 || grant.Shard >= _cells.Length || _cells[grant.Shard]?.Claim is not { } claim || claim.Incarnation != grant.Incarnation) return;
         claim.Granted.Add(from);
+        if (grant.IsWarm) claim.Warm.Add(from);
         if (grant.Holder is { } holder && holder != self && holder != from) claim.Asked.Add(holder);
         foreach (var witness in grant.Witnessed) claim.Witnessed[(from, witness.Node)] = (witness.AgoMs, nowMs);
         foreach (var witness in grant.Witnessed)
@@ -168,7 +175,7 @@ internal sealed class ShardClaims(ClusterNode self, LeaseTimings timings, PingBo
     {
         var holder = cell.Holder is { } before && before.Node != to.Node && _view.Has(before.Node) ? before.Node : (ClusterNode?)null;
         cell.Holder = to;
-        Outgoing.Enqueue((to.Node, new Grant(to.Node, cell.Shard, to.Incarnation, holder, book.Witnessed(_view, nowMs))));
+        Outgoing.Enqueue((to.Node, new Grant(to.Node, cell.Shard, to.Incarnation, holder, book.Witnessed(_view, nowMs), KeepsFor(cell.Shard, to.Incarnation))));
     }
 
     private void OpenWhatMay(long nowMs)
@@ -183,7 +190,7 @@ internal sealed class ShardClaims(ClusterNode self, LeaseTimings timings, PingBo
         cell.Claim = null;
         cell.IsWanted = false;
         cell.Holder = new Holder(self, claim.Incarnation);
-        cell.Open = new ShardLife(cell.Shard, claim.Incarnation);
+        cell.Open = new ShardLife(cell.Shard, claim.Incarnation, [.. claim.Warm.Select(DataAddressOf).OfType<string>()]);
         table.Set(cell.Shard, cell.Open);
         Opened.Enqueue(cell.Open);
     }
@@ -261,6 +268,9 @@ internal sealed class ShardClaims(ClusterNode self, LeaseTimings timings, PingBo
         public long AskedMs { get; set; }
 
         public HashSet<ClusterNode> Granted { get; } = [];
+
+        /// <summary>Those of them that keep pages for this life.</summary>
+        public HashSet<ClusterNode> Warm { get; } = [];
 
         /// <summary>Holders that somebody remembered.</summary>
         public HashSet<ClusterNode> Asked { get; } = [];

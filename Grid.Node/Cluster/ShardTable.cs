@@ -1,3 +1,5 @@
+using Grid.Protocol;
+
 namespace Grid.Node.Cluster;
 
 /// <summary>Which shards this node serves, and until when: written by the guard, read by every object with every operation.</summary>
@@ -29,10 +31,22 @@ internal sealed class ShardTable(int shardCount)
 /// <summary>One life of a shard on one node: from the claim that all granted until it is closed. Counts the objects that live in it.</summary>
 /// <param name="shard">The shard.</param>
 /// <param name="incarnation">The life's number.</param>
-internal sealed class ShardLife(int shard, ulong incarnation)
+/// <param name="warm">Data addresses of nodes that keep pages for this life.</param>
+internal sealed class ShardLife(int shard, ulong incarnation, IReadOnlyList<string> warm)
 {
     private const int Closed = int.MinValue;
+    private readonly HashSet<ObjectKey> _pulled = [];
     private int _state;
+
+    /// <summary>Data addresses of nodes that keep pages for this life.</summary>
+    public IReadOnlyList<string> Warm { get; } = warm;
+
+    /// <summary>Whether an object may be brought what is kept of it: the first time that it lives here. Later it has been served here, and what is kept is old.</summary>
+    public bool MayPull(in ObjectKey key)
+    {
+        if (Warm.Count == 0) return false;
+        lock (_pulled) return _pulled.Add(key);
+    }
 
     public int Shard { get; } = shard;
 

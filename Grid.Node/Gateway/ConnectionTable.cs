@@ -6,7 +6,9 @@ namespace Grid.Node.Gateway;
 /// <summary>The open connections of a node: claims what a stopped actor left, and ends them all on a graceful stop.</summary>
 internal sealed class ConnectionTable : IOrphanClaimer
 {
+    private const string Stopping = "the node is stopping";
     private readonly ConcurrentDictionary<GatewayConnection, byte> _connections = new();
+    private bool _isOver;
 
     /// <summary>Whether the node is leaving: new requests are not applied any more.</summary>
     public bool IsDraining { get; private set; }
@@ -19,6 +21,7 @@ internal sealed class ConnectionTable : IOrphanClaimer
     {
         _connections[connection] = 0;
         if (IsDraining) connection.GoAway();
+        if (Volatile.Read(ref _isOver)) connection.Abort(Stopping);
     }
 
     /// <summary>Removes a connection.</summary>
@@ -39,8 +42,17 @@ internal sealed class ConnectionTable : IOrphanClaimer
         IsDraining = true;
         foreach (var (connection, _) in _connections) connection.GoAway();
         var deadline = Environment.TickCount64 + (long)patience.TotalMilliseconds;
-        while (!_connections.IsEmpty && Environment.TickCount64 < deadline && !hurry.IsCancellationRequested)
+        while (_connections.Keys.Any(connection => !connection.IsPeer) && Environment.TickCount64 < deadline && !hurry.IsCancellationRequested)
             await Task.Delay(10, CancellationToken.None).ConfigureAwait(false);
-        foreach (var (connection, _) in _connections) connection.Abort("the node is stopping");
+        foreach (var connection in _connections.Keys)
+            if (!connection.IsPeer) connection.Abort(Stopping);
+    }
+
+    /// <summary>Cuts every connection that is left or comes yet.</summary>
+    public void End()
+    {
+        Volatile.Write(ref _isOver, true);
+        Interlocked.MemoryBarrier();
+        foreach (var connection in _connections.Keys) connection.Abort(Stopping);
     }
 }

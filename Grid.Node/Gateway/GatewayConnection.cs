@@ -39,6 +39,9 @@ internal sealed class GatewayConnection : IRequestSink
         _output = new ConnectionOutput(context.Transport.Output, services, _requests, OnDamaged);
     }
 
+    /// <summary>Whether another node is at the other end: it is not sent away while this one leaves.</summary>
+    public bool IsPeer => _hello.Agent == PeerAgent.Name;
+
     /// <inheritdoc/>
     public void Complete(ObjectRequest request) => _output.Push(request);
 
@@ -86,7 +89,7 @@ internal sealed class GatewayConnection : IRequestSink
     /// <summary>Asks the client to send no more on this connection.</summary>
     public void GoAway()
     {
-        if (!_isReady || Interlocked.Exchange(ref _goAwaySent, true)) return;
+        if (!_isReady || IsPeer || Interlocked.Exchange(ref _goAwaySent, true)) return;
         // Outside the window: the client did not ask for it.
         var notice = new ObjectRequest(this) { Opcode = Opcode.GoAway };
         notice.AnswerDirectly(Status.Ok);
@@ -200,6 +203,18 @@ internal sealed class GatewayConnection : IRequestSink
             case Opcode.Echo when _services.Limits.Echo:
                 request.AnswerDirectly(Status.Ok);
                 return true;
+            case Opcode.PullPages:
+                try
+                {
+                    HandOut(body, request);
+                    return true;
+                }
+                catch (ProtocolException wrong)
+                {
+                    request.FailDirectly(Status.Malformed, wrong.Message);
+                    return !IsMalformed(wrong.Message);
+                }
+
             case Opcode.Topology or (>= Opcode.PoolCreate and <= Opcode.VerifyObject):
                 try
                 {
@@ -220,6 +235,17 @@ internal sealed class GatewayConnection : IRequestSink
                 request.FailDirectly(Status.UnknownOperation, $"operation {(byte)header.Opcode} is unknown to this node");
                 return true;
         }
+    }
+
+    /// <summary>Another node fetches what this one kept of an object for the shard's next life, whose number it has to know.</summary>
+    private void HandOut(in ReadOnlySequence<byte> body, ObjectRequest request)
+    {
+        var reader = new BodyReader(body);
+        var pull = PullRequest.Read(ref reader);
+        reader.End();
+        request.MarkQueued();
+        if (request.TryTake())
+            request.AnswerBody(Status.Ok, default, (ref BodyWriter writer) => _services.Objects.Aside.Pull(pull.Key, pull.Incarnation, ref writer));
     }
 
     private void OnDamaged(Exception damage)

@@ -29,7 +29,12 @@ internal static class Binding
     }
 
     /// <summary>Starts a server; its failure to get its address becomes one line.</summary>
-    public static async Task StartAsync(WebApplication app, string setting, IPEndPoint endPoint, CancellationToken cancellation)
+    /// <param name="app">The server.</param>
+    /// <param name="setting">The section, for the error.</param>
+    /// <param name="endPoint">Where it listens.</param>
+    /// <param name="cancellation">Gives up.</param>
+    /// <param name="portSetting">The port's setting, where it is not the section's <c>port</c>.</param>
+    public static async Task StartAsync(WebApplication app, string setting, IPEndPoint endPoint, CancellationToken cancellation, string? portSetting = null)
     {
         try
         {
@@ -37,7 +42,7 @@ internal static class Binding
         }
         catch (Exception e) when (Socket(e) is { } error)
         {
-            throw Refused(setting, endPoint, error, e);
+            throw Refused(setting, endPoint, error, e, portSetting);
         }
     }
 
@@ -75,13 +80,14 @@ internal static class Binding
         };
     }
 
-    private static StartupException Refused(string setting, IPEndPoint endPoint, SocketError error, Exception cause)
+    private static StartupException Refused(string setting, IPEndPoint endPoint, SocketError error, Exception cause, string? portSetting = null)
     {
+        var port = portSetting ?? $"{setting}.port";
         var line = error switch
         {
-            SocketError.AddressAlreadyInUse => $"{setting}.port: {endPoint} is in use by another process; stop it, or set another port (--set {setting}.port=…)",
+            SocketError.AddressAlreadyInUse => $"{port}: {endPoint} is in use by another process; stop it, or set another port (--set {port}=…)",
             SocketError.AddressNotAvailable => $"{setting}.host: {endPoint.Address} is not an address of this machine; set another one (--set {setting}.host=…)",
-            SocketError.AccessDenied => $"{setting}.port: this user may not listen on {endPoint}; set a port above 1023 (--set {setting}.port=…)",
+            SocketError.AccessDenied => $"{port}: this user may not listen on {endPoint}; set a port above 1023 (--set {port}=…)",
             _ => $"{setting}: cannot listen on {endPoint}: {error}",
         };
         return new StartupException(ExitCodes.Surroundings, line, cause);

@@ -4,6 +4,7 @@ using Akka.Cluster;
 using Akka.Configuration;
 using Grid.Node.Admin;
 using Grid.Node.Cluster;
+using Grid.Node.Cluster.Formation;
 using Grid.Node.Gateway;
 using Grid.Node.Journal;
 using Grid.Node.Memory;
@@ -72,7 +73,7 @@ internal sealed class GridNode : INodeStatusSource
     /// <param name="cancellation">Gives up.</param>
     public async Task StartAsync(string publicAddress, string adminAddress, CancellationToken cancellation)
     {
-        var config = AkkaConfig.Build(_settings, JournalConfig.Akka(_journalOptions), PoolsSetup.Configuration, GuardParts.Configuration);
+        var config = AkkaConfig.Build(_settings, JournalConfig.Akka(_journalOptions), PoolsSetup.Configuration, GuardParts.Configuration, FormationConfig.Akka(_settings.Cluster.Formation));
         await EnsureJournalAsync(config, cancellation);
         Binding.Probe("grid.cluster", await Binding.ResolveAsync("grid.cluster", _settings.Cluster.Host, _settings.Cluster.Port, cancellation));
         var setup = ActorSystemSetup.Create(BootstrapSetup.Create().WithConfig(config), new LoggerFactorySetup(_loggers), JournalConfig.Setup(_journalOptions));
@@ -85,6 +86,9 @@ internal sealed class GridNode : INodeStatusSource
         {
             Store = _store,
             Shards = shards,
+            Aside = new KeptAside(_store, _settings.Cluster.HandOff),
+            Pull = new WarmPull(_settings.Cluster.HandOff.PullTimeout, _loggers.CreateLogger("Grid.HandOff")),
+            HasPeers = () => HasPeers,
             Pools = _pools,
             Journal = _journal,
             Health = _health,
@@ -95,7 +99,7 @@ internal sealed class GridNode : INodeStatusSource
         _guard = Guard(_objects, shards, publicAddress, adminAddress);
         _objects.Guard = _guard.Start(_system);
         RegisterLeaving(_system, _objects.Guard);
-        await JoinAsync(_cluster, cancellation);
+        await ClusterFormation.JoinAsync(_system, _settings, _loggers, cancellation);
         var pools = PoolsSetup.Start(_system, PoolsSettings(), _pools);
         await pools.Ready.WaitAsync(cancellation);
         StartServing(_system, _objects, pools.Pools, publicAddress);
@@ -110,8 +114,9 @@ internal sealed class GridNode : INodeStatusSource
             Table = shards,
             Card = new NodeCard(_settings.Node.Name, publicAddress, adminAddress, ProgramVersion.Text),
             // One of a cluster that was there before may still have a lease; a node that is always alone has none to wait for.
-            MayServeFromMs = _settings.Cluster.SeedNodes.Count == 0 ? long.MinValue : _startedMs + timings.OverAfterMs,
+            MayServeFromMs = _settings.Cluster.IsAlone ? long.MinValue : _startedMs + timings.OverAfterMs,
             NewIncarnation = objects.NextIncarnation,
+            KeepsFor = objects.Aside.Bind,
             OnClosed = objects.EndObjects,
         };
     }
@@ -124,12 +129,26 @@ internal sealed class GridNode : INodeStatusSource
     {
         CoordinatedShutdown.Get(system).AddTask(CoordinatedShutdown.PhaseClusterLeave, "grid-part", async () =>
         {
-            _objects!.IsLeaving = true;
-            await _connections.DrainAsync(_settings.Stop.Timeout / 4, CancellationToken.None);
+            var objects = _objects!;
+            objects.IsLeaving = true;
+            await Task.WhenAll(_connections.DrainAsync(_settings.Stop.Timeout / 4, CancellationToken.None), KeptAreFetchedAsync(objects.Aside));
             await guard.Ask<PartNow>(PartNow.Instance, TimeSpan.FromSeconds(2));
             return Akka.Done.Instance;
         });
     }
+
+    /// <summary>Waits until the others have fetched what this node keeps for them; what they do not come for in time is dropped.</summary>
+    private static async Task KeptAreFetchedAsync(KeptAside aside)
+    {
+        while (aside.Count > 0)
+        {
+            await Task.Delay(20);
+            aside.DropExpired();
+        }
+    }
+
+    private IReadOnlyList<Address> Peers() =>
+        [.. from node in _guard!.Picture.Nodes where !node.IsSelf && node is { IsReachable: true, Standing: Standing.Up } select Address.Parse(node.Node.Address)];
 
     private PoolsSettings PoolsSettings() => new()
     {
@@ -150,6 +169,7 @@ internal sealed class GridNode : INodeStatusSource
         objects.Watcher = system.ActorOf(Props.Create(() => new ObjectWatcher(_connections)), "object-watcher");
         var region = ObjectSharding.Start(system, objects, _settings.Cluster.Shards);
         var activations = system.ActorOf(Props.Create(() => new Activations(objects, () => region, _settings.Objects.ActivateTimeout)), "activations");
+        system.ActorOf(Props.Create(() => new HandOffCourier(objects, () => region, Peers)), HandOffCourier.Name);
         system.ActorOf(Props.Create(() => new ObjectSweeper(objects, SweepSettings.For(_settings.Objects.PassivateAfter))), "object-sweeper");
         system.ActorOf(Props.Create(() => new LeftoverSweep(objects, () => region, new LeftoverSettings())), "leftover-sweep");
         _door.Gateway = new GatewayServices
@@ -194,13 +214,16 @@ internal sealed class GridNode : INodeStatusSource
     public async Task LeaveAsync(CancellationToken cancellation)
     {
         _stopping = true;
+        if (_objects is { } objects) objects.IsHandingOver = true;
         if (_system != null) await CoordinatedShutdown.Get(_system).Run(NodeStops.Instance).WaitAsync(cancellation);
+        _connections.End();
     }
 
     /// <summary>Leaves the cluster and stops every part.</summary>
     public async Task StopAsync(CancellationToken cancellation)
     {
         await LeaveAsync(cancellation);
+        if (_objects is { } objects) await objects.Pull.DisposeAsync();
         _health.Dispose();
         _journal.Dispose();
         _store.Dispose();
@@ -247,18 +270,6 @@ internal sealed class GridNode : INodeStatusSource
         {
             throw new StartupException(ExitCodes.Surroundings, $"grid.journal: {e.Message}", e);
         }
-    }
-
-    private async Task JoinAsync(AkkaCluster cluster, CancellationToken cancellation)
-    {
-        var up = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        cluster.RegisterOnMemberUp(() => up.TrySetResult());
-        // Not the awaitable kind: that gives up after akka.cluster.seed-node-timeout, which a busy machine may take; this goes on trying.
-#pragma warning disable VSTHRD103 // They do not block.
-        if (_settings.Cluster.SeedNodes.Count == 0) cluster.Join(cluster.SelfAddress);
-        else cluster.JoinSeedNodes(_settings.Cluster.SeedNodes.Select(seed => Address.Parse($"akka.tcp://{_settings.Cluster.Name}@{seed}")));
-#pragma warning restore VSTHRD103
-        await up.Task.WaitAsync(cancellation);
     }
 
     private void WatchEnd(ActorSystem system)

@@ -92,10 +92,31 @@ public sealed record AdminSettings(string Host, int Port);
 /// <param name="Name">Name of the cluster and its actor systems.</param>
 /// <param name="Host">Address to listen on, as other nodes know it.</param>
 /// <param name="Port">Port to listen on; 0: a free one.</param>
-/// <param name="SeedNodes">Nodes to join, <c>host:port</c>; none: this node forms a cluster of its own.</param>
+/// <param name="SeedNodes">Nodes to join, <c>host:port</c>; none: the service has them, or this node forms a cluster of its own.</param>
 /// <param name="Shards">Shards that objects are spread over.</param>
 /// <param name="Lease">The timings that the proof of one owner rests on.</param>
-public sealed record ClusterSettings(string Name, string Host, int Port, IReadOnlyList<string> SeedNodes, int Shards, LeaseSettings Lease);
+/// <param name="HandOff">What ephemeral pages moving objects may take along.</param>
+public sealed record ClusterSettings(string Name, string Host, int Port, IReadOnlyList<string> SeedNodes, int Shards, LeaseSettings Lease, HandOffSettings HandOff)
+{
+    /// <summary>How the node finds its cluster.</summary>
+    public required FormationSettings Formation { get; init; }
+
+    /// <summary>Nothing names other nodes: this one is a cluster of its own.</summary>
+    public bool IsAlone => SeedNodes.Count == 0 && Formation.Service.Length == 0;
+}
+
+/// <summary>How a node finds its cluster.</summary>
+/// <param name="Service">Name whose addresses are the nodes; empty: the seed nodes are.</param>
+/// <param name="Contacts">Nodes, itself included, that it takes to form a cluster.</param>
+/// <param name="ContactPort">Port on which nodes found by the service answer each other.</param>
+/// <param name="Stable">How long the contacts must have been the same.</param>
+public sealed record FormationSettings(string Service, int Contacts, int ContactPort, TimeSpan Stable);
+
+/// <summary>What ephemeral pages take along when their objects move to another node.</summary>
+/// <param name="Time">How long they are kept for the next owner.</param>
+/// <param name="Bytes">The most bytes of pages kept at a time.</param>
+/// <param name="PullTimeout">How long an object waits for its pages before it serves without them.</param>
+public sealed record HandOffSettings(TimeSpan Time, long Bytes, TimeSpan PullTimeout);
 
 /// <summary>The serving lease of a node; the same on all nodes.</summary>
 /// <param name="Duration">How long a node serves after a ping left that a majority answered.</param>

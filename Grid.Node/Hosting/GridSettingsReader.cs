@@ -81,8 +81,41 @@ internal static partial class GridSettingsReader
         var seeds = read.Texts("grid.cluster.seed-nodes");
         if (seeds.FirstOrDefault(seed => !IsHostAndPort(seed)) is { } wrong) throw read.Bad("grid.cluster.seed-nodes", $"must list \"host:port\" addresses, not \"{wrong}\"");
         return new ClusterSettings(
-            name, Host(read, "grid.cluster.host"), read.Number("grid.cluster.port", 0, 65535), seeds, read.Number("grid.cluster.shards", 1, 4096), Lease(read));
+            name, Host(read, "grid.cluster.host"), read.Number("grid.cluster.port", 0, 65535), seeds, read.Number("grid.cluster.shards", 1, 4096), Lease(read), HandOff(read))
+        {
+            Formation = Formation(read, seeds),
+        };
     }
+
+    private static FormationSettings Formation(SettingReader read, IReadOnlyList<string> seeds)
+    {
+        const string servicePath = "grid.cluster.formation.service";
+        const string contactsPath = "grid.cluster.formation.contacts";
+        var service = read.Text(servicePath);
+        var contacts = read.Number(contactsPath, 0, 1000);
+        if (service.Length > 0)
+        {
+            if (Uri.CheckHostName(service) != UriHostNameType.Dns) throw read.Bad(servicePath, "must be a host name");
+            if (seeds.Count > 0) throw read.Bad(servicePath, "must not be set together with grid.cluster.seed-nodes: which of the two are the nodes?");
+            if (contacts == 0) throw read.Bad(contactsPath, "must be set with grid.cluster.formation.service: more than half of the most nodes the cluster will ever have");
+        }
+        else if (contacts > 0 && (contacts <= seeds.Count / 2 || contacts > seeds.Count))
+        {
+            throw read.Bad(contactsPath, $"must be more than half of grid.cluster.seed-nodes ({seeds.Count}) and at most all of them: two halves could form two clusters");
+        }
+
+        if (seeds.Distinct(StringComparer.OrdinalIgnoreCase).Count() < seeds.Count) throw read.Bad("grid.cluster.seed-nodes", "names a node twice");
+        return new FormationSettings(
+            service,
+            contacts > 0 ? contacts : (seeds.Count / 2) + 1,
+            read.Number("grid.cluster.formation.contact-port", 1, 65535),
+            read.Duration("grid.cluster.formation.stable", Second, TimeSpan.FromMinutes(10)));
+    }
+
+    private static HandOffSettings HandOff(SettingReader read) => new(
+        read.Duration("grid.cluster.hand-off.time", TimeSpan.Zero, TimeSpan.FromMinutes(5)),
+        read.Bytes("grid.cluster.hand-off.bytes", 0, long.MaxValue),
+        read.Duration("grid.cluster.hand-off.pull-timeout", Tenth, TimeSpan.FromMinutes(1)));
 
     /// <summary>The timings depend on each other: a combination that breaks the argument of docs/consistency.md, or could not work, is refused.</summary>
     private static LeaseSettings Lease(SettingReader read)
@@ -152,6 +185,7 @@ internal static partial class GridSettingsReader
             ("grid.gateway.port", settings.Gateway.Host, settings.Gateway.Port),
             ("grid.admin.port", settings.Admin.Host, settings.Admin.Port),
             ("grid.cluster.port", settings.Cluster.Host, settings.Cluster.Port),
+            ("grid.cluster.formation.contact-port", settings.Cluster.Host, settings.Cluster.Formation.Service.Length > 0 ? settings.Cluster.Formation.ContactPort : 0),
         ];
         for (var i = 0; i < listeners.Length; i++)
             for (var j = 0; j < i; j++)
@@ -170,6 +204,8 @@ internal static partial class GridSettingsReader
             throw read.Bad("grid.journal.connection-string", "must not be set when grid.journal.provider is sqlite (its file is grid.journal.path)");
         if (journal.Provider == JournalProvider.Sqlite && settings.Cluster.SeedNodes.Any(seed => seed != $"{settings.Cluster.Host}:{settings.Cluster.Port}"))
             throw read.Bad("grid.cluster.seed-nodes", "names other nodes, but grid.journal.provider = sqlite is a file of one node; use postgresql");
+        if (journal.Provider == JournalProvider.Sqlite && settings.Cluster.Formation.Service.Length > 0)
+            throw read.Bad("grid.cluster.formation.service", "finds other nodes, but grid.journal.provider = sqlite is a file of one node; use postgresql");
         if (journal.Path == settings.Node.DataDirectory)
             throw read.Bad("grid.journal.path", "must be a file, not grid.node.data-directory itself");
     }

@@ -84,6 +84,16 @@ internal sealed class AccountedIndex(PageStore store, PoolEntry pool)
         if (!keepQuota) pool.Quota.Give(1);
     }
 
+    /// <summary>Every page counts as put now: the index goes on in another life of its object.</summary>
+    public void Restamp(ChangeTracker changes)
+    {
+        for (var i = 0; i < _index.Capacity; i++)
+        {
+            ref var entry = ref _index.SlotAt(i);
+            if (!Unsafe.IsNullRef(ref entry)) entry.Changed = changes.Put(entry.Index);
+        }
+    }
+
     /// <summary>Frees everything and gives its quota back.</summary>
     public int RemoveAll()
     {

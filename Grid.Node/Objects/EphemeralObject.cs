@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Runtime.CompilerServices;
 using Akka.Actor;
 using Grid.Node.Memory;
@@ -12,18 +13,31 @@ internal sealed class EphemeralObject(ObjectServices services, ObjectKey key, Po
 {
     private QuotaGate? _quota;
 
-    protected override bool IsIdle => _quota is not { IsWaiting: true };
+    private bool _isPulling;
+
+    protected override bool IsIdle => _quota is not { IsWaiting: true } && !_isPulling;
 
     protected override void Begin()
     {
         _quota = new QuotaGate(Pool, Self);
+        if (Services.Aside.TakeBack(Key) is { } mine)
+        {
+            TakeBack(mine);
+        }
+        else if (Life!.MayPull(Key))
+        {
+            // Nobody is served before what is kept has come, or its time is over: nothing can come back that was changed meanwhile.
+            _isPulling = true;
+            Services.Pull.Begin(Key, Life, Self);
+            return;
+        }
+
         EnterRegistry();
     }
 
-    protected override void PostStop()
+    protected override void ReleasePages()
     {
-        Index.RemoveAll();
-        base.PostStop();
+        if (!TryKeepAside()) Index.RemoveAll();
     }
 
     protected override void Serve(ObjectRequest request)
@@ -34,6 +48,15 @@ internal sealed class EphemeralObject(ObjectServices services, ObjectKey key, Po
 
     protected override bool ReceiveOther(object message)
     {
+        if (message is PagesPulled pulled)
+        {
+            _isPulling = false;
+            Services.Pull.Count(Adopt(pulled));
+            if (!IsStopping) EnterRegistry();
+            StopWhenIdle();
+            return true;
+        }
+
         if (message is not QuotaAnswer answer) return false;
         _quota!.Resume(answer, Serve);
         StopWhenIdle();
@@ -73,6 +96,34 @@ internal sealed class EphemeralObject(ObjectServices services, ObjectKey key, Po
                 request.Fail(Status.UnknownOperation, $"operation {(byte)request.Opcode} is unknown");
                 break;
         }
+    }
+
+    /// <summary>Installs what another node kept of this object; what there is no room or quota for is a miss.</summary>
+    private int Adopt(PagesPulled pulled)
+    {
+        var adopted = 0;
+        foreach (var part in pulled.Parts)
+        {
+            var reader = new BodyReader(new ReadOnlySequence<byte>(part));
+            _ = reader.UInt32();
+            var pageBytes = Pool.Options.PageSizeBytes;
+            for (var left = reader.Count(minEntryBytes: sizeof(uint) + pageBytes); left > 0; left--)
+            {
+                var index = reader.UInt32();
+                var bytes = reader.Raw(pageBytes);
+                if (!Pool.Quota.TryTake(1)) return adopted;
+                if (!Services.Store.TryStore(Pool.Account, bytes, out var page))
+                {
+                    Pool.Quota.Give(1);
+                    return adopted;
+                }
+
+                Install(index, page);
+                adopted++;
+            }
+        }
+
+        return adopted;
     }
 
     private void Get(ObjectRequest request)

@@ -21,6 +21,7 @@ internal abstract class ObjectActor : ActorBase
     private ShardLife? _life;
     private ObjectEntry? _entry;
     private bool _stopping;
+    private bool _isPoolGone;
 
     protected ObjectActor(ObjectServices services, ObjectKey key, PoolEntry pool)
     {
@@ -43,11 +44,14 @@ internal abstract class ObjectActor : ActorBase
 
     protected ChangeTracker Changes { get; }
 
-    protected AccountedIndex Index { get; }
+    protected AccountedIndex Index { get; private set; }
 
     protected ILoggingAdapter Log => _log;
 
     protected bool IsStopping => _stopping;
+
+    /// <summary>The shard's life that the object lives in; null until it has begun.</summary>
+    protected ShardLife? Life => _life;
 
     /// <summary>The object's shard has opened on this node: the object may come to life.</summary>
     protected abstract void Begin();
@@ -172,10 +176,23 @@ internal abstract class ObjectActor : ActorBase
     {
         LeaveRegistry();
         if (_entry is not null) Pool.Counters.ObjectStopped();
-        Index.Clear();
+        ReleasePages();
         base.PostStop();
         // The last thing: whoever waits for it may serve the shard from now on.
         if (_life?.Leave() == true) Services.Guard.Tell(new ShardEmptied(_shard));
+    }
+
+    /// <summary>The object has ended: its pages go.</summary>
+    protected virtual void ReleasePages() => Index.Clear();
+
+    /// <summary>Keeps the pages of an object that ended because its shard goes elsewhere.</summary>
+    protected bool TryKeepAside() => _stopping && !_isPoolGone && Index.Count > 0 && Services.HasPeers() && Services.Aside.TryKeep(Key, _shard, Pool, Index);
+
+    /// <summary>Takes over an index that was kept aside here.</summary>
+    protected void TakeBack(AccountedIndex index)
+    {
+        Index = index;
+        index.Restamp(Changes);
     }
 
     private void EnterShard()
@@ -214,6 +231,7 @@ internal abstract class ObjectActor : ActorBase
                 StopWhenIdle();
                 return true;
             case PoolGone:
+                _isPoolGone = true;
                 LeaveRegistry();
                 Context.Parent.Tell(new Passivate(StopObject.Instance));
                 return true;

@@ -14,6 +14,7 @@ public sealed class ObjectMessageSerializer(ExtendedActorSystem system) : Serial
     private const string ActivatedManifest = "B1";
     private const string FailedManifest = "F1";
     private const string StopManifest = "S1";
+    private const string KeptManifest = "K1";
 
     /// <inheritdoc/>
     public override int Identifier => 1601;
@@ -25,6 +26,7 @@ public sealed class ObjectMessageSerializer(ExtendedActorSystem system) : Serial
         Activated => ActivatedManifest,
         ActivationFailed => FailedManifest,
         StopObject => StopManifest,
+        KeptObjects => KeptManifest,
         _ => throw new ArgumentException($"{o.GetType()} is no message of objects"),
     };
 
@@ -47,6 +49,10 @@ public sealed class ObjectMessageSerializer(ExtendedActorSystem system) : Serial
                 writer.UInt16((ushort)failed.Status);
                 writer.String(failed.Text);
                 break;
+            case KeptObjects kept:
+                writer.UInt32((uint)kept.Keys.Count);
+                foreach (var key in kept.Keys) writer.String(key.ToString());
+                break;
         }
 
         return output.WrittenSpan.ToArray();
@@ -62,8 +68,16 @@ public sealed class ObjectMessageSerializer(ExtendedActorSystem system) : Serial
             ActivatedManifest => new Activated(Key(ref reader), reader.String()),
             FailedManifest => new ActivationFailed(Key(ref reader), (Status)reader.UInt16(), reader.String()),
             StopManifest => StopObject.Instance,
+            KeptManifest => new KeptObjects(Keys(ref reader)),
             _ => throw new ArgumentException($"manifest '{manifest}' is unknown"),
         };
+    }
+
+    private static ObjectKey[] Keys(ref BodyReader reader)
+    {
+        var keys = new ObjectKey[reader.Count(minEntryBytes: sizeof(ushort))];
+        for (var i = 0; i < keys.Length; i++) keys[i] = Key(ref reader);
+        return keys;
     }
 
     private static ObjectKey Key(ref BodyReader reader)

@@ -12,6 +12,23 @@ namespace Grid.Node.Objects;
 internal sealed class ObjectServices
 {
     private bool _isLeaving;
+    private bool _isHandingOver;
+
+    /// <summary>Pages of objects that ended here and whose shard goes elsewhere.</summary>
+    public required KeptAside Aside { get; init; }
+
+    /// <summary>Brings objects what other nodes keep of them.</summary>
+    public required WarmPull Pull { get; init; }
+
+    /// <summary>Whether there are other members.</summary>
+    public required Func<bool> HasPeers { get; init; }
+
+    /// <summary>Set while this node hands everything over: its own shard region forwards nothing any more.</summary>
+    public bool IsHandingOver
+    {
+        get => Volatile.Read(ref _isHandingOver);
+        set => Volatile.Write(ref _isHandingOver, value);
+    }
 
     /// <summary>Where page bytes lie.</summary>
     public required PageStore Store { get; init; }

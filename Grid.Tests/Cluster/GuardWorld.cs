@@ -296,7 +296,7 @@ internal sealed class GuardWorld
 
         public ShardTable Table { get; private set; } = null!;
 
-        public Guard Guard => field ??= new Guard(Node, timings, Table = new ShardTable(Shards), new NodeCard(Node.Address, "", "", ""), Clock(0) + timings.OverAfterMs, incarnation);
+        public Guard Guard => field ??= new Guard(Node, timings, Table = new ShardTable(Shards), new NodeCard(Node.Address, "", "", ""), Clock(0) + timings.OverAfterMs, incarnation, (_, _) => false);
 
         public Queue<(ClusterNode From, GuardMessage Message)> Box { get; } = new();
 

@@ -1,0 +1,98 @@
+using System.Buffers;
+using Akka.Actor;
+using Grid.Client;
+using Grid.Node.Cluster;
+using Grid.Protocol;
+
+namespace Grid.Node.Objects;
+
+/// <summary>What an object was brought of the pages it had at its last node. Nobody has served it in between.</summary>
+/// <param name="Parts">Bodies of answers, as <see cref="KeptAside.Pull"/> writes them.</param>
+internal sealed record PagesPulled(IReadOnlyList<byte[]> Parts);
+
+/// <summary>Brings objects the pages that they had at the node that served their shard before, over the data plane and within a time. What does not come in time is a miss.</summary>
+internal sealed class WarmPull(TimeSpan time, ILogger log) : IAsyncDisposable
+{
+    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(1);
+    private readonly SemaphoreSlim _gate = new(1);
+    private readonly Dictionary<string, GridClient> _peers = [];
+    private long _adopted;
+
+    /// <summary>Pages that objects took over since the start.</summary>
+    public long Adopted => Volatile.Read(ref _adopted);
+
+    /// <summary>Counts pages that an object took over.</summary>
+    public void Count(int pages) => Interlocked.Add(ref _adopted, pages);
+
+    /// <summary>Asks the nodes that keep something for the shard's life, and tells the object what came.</summary>
+    public void Begin(ObjectKey key, ShardLife life, IActorRef to) => _ = RunAsync(key, life, to);
+
+    public async ValueTask DisposeAsync()
+    {
+        await _gate.WaitAsync().ConfigureAwait(false);
+        foreach (var peer in _peers.Values) await peer.DisposeAsync().ConfigureAwait(false);
+        _gate.Dispose();
+    }
+
+    private async Task RunAsync(ObjectKey key, ShardLife life, IActorRef to)
+    {
+        var parts = new List<byte[]>();
+        using var deadline = new CancellationTokenSource(time);
+        foreach (var address in life.Warm)
+        {
+            try
+            {
+                await PullAsync(address, key, life.Incarnation, parts, deadline.Token).ConfigureAwait(false);
+            }
+            catch (Exception failure) when (failure is GridException or OperationCanceledException or ObjectDisposedException or ProtocolException)
+            {
+                log.LogInformation("Pages of {Object} that {Node} kept did not come, or not all: {Reason}", key, address, failure.Message);
+            }
+        }
+
+        to.Tell(new PagesPulled(parts), ActorRefs.NoSender);
+    }
+
+    private async Task PullAsync(string address, ObjectKey key, ulong incarnation, List<byte[]> parts, CancellationToken cancellation)
+    {
+        var client = await PeerAsync(address, cancellation).ConfigureAwait(false);
+        var body = new ArrayBufferWriter<byte>();
+        Write(body, key, incarnation);
+        while (true)
+        {
+            var answer = await client.ControlAsync(Opcode.PullPages, body.WrittenMemory, cancellation).ConfigureAwait(false);
+            parts.Add(answer.Body);
+            if (new BodyReader(new ReadOnlySequence<byte>(answer.Body)).UInt32() == 0) return;
+        }
+    }
+
+    private static void Write(ArrayBufferWriter<byte> body, ObjectKey key, ulong incarnation)
+    {
+        var writer = new BodyWriter(body);
+        new PullRequest(key, incarnation).Write(ref writer);
+    }
+
+    /// <summary>The client of a peer, which reconnects by itself; peers are few and stay.</summary>
+    private async Task<GridClient> PeerAsync(string address, CancellationToken cancellation)
+    {
+        await _gate.WaitAsync(cancellation).ConfigureAwait(false);
+        try
+        {
+            if (_peers.TryGetValue(address, out var known)) return known;
+            var options = new GridClientOptions { Addresses = [address], SingleAddress = true, Agent = PeerAgent.Name, ConnectTimeout = ConnectTimeout, Timeout = ConnectTimeout };
+            var peer = await GridClient.ConnectAsync(options, cancellation).ConfigureAwait(false);
+            _peers.Add(address, peer);
+            return peer;
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+}
+
+/// <summary>How a node's own client shows itself to other nodes: it is not sent away while the node leaves.</summary>
+internal static class PeerAgent
+{
+    public const string Name = "grid-node-peer";
+}
