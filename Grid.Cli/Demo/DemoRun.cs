@@ -133,7 +133,7 @@ internal sealed class DemoRun(DemoTeller teller, LocalCluster cluster, Cancellat
         while (!await condition())
         {
             if (clock.Elapsed > Patience) throw CliException.Failed($"not within {Patience.TotalSeconds:0} s: {what}");
-            teller.Progress(Invariant($"{clock.Elapsed.TotalSeconds:0} s"));
+            teller.Progress(Invariant($"waiting until {what}, {clock.Elapsed.TotalSeconds:0} s"));
             await Task.Delay(LookAgainAfter, cancellation);
         }
     }

@@ -85,15 +85,20 @@ internal sealed class LocalCluster : IAsyncDisposable
         }
     }
 
-    /// <summary>Stops all of them gracefully, and at once when that is hurried.</summary>
+    /// <summary>
+    /// Stops all of them gracefully, and at once when that is hurried. One after the other: nodes that leave at the same time look for somebody to hand over to until their time for that is up.
+    /// </summary>
     /// <returns>Whether all ended as asked.</returns>
     public async Task<bool> StopAsync(CancellationToken hurry)
     {
-        var running = Nodes.Where(node => !node.HasExited).ToArray();
-        foreach (var node in running) node.Terminate();
+        var running = Nodes.Where(node => !node.HasExited).Reverse().ToArray();
         try
         {
-            foreach (var node in running) await node.EndAsync(hurry);
+            foreach (var node in running)
+            {
+                node.Terminate();
+                await node.EndAsync(hurry);
+            }
         }
         catch (OperationCanceledException)
         {
