@@ -22,7 +22,7 @@ internal sealed class GlobalOptions
 
     private readonly Option<string> _admin = new("--admin")
     {
-        Description = "A node's admin address, for 'status'. Environment: GRID_ADMIN.",
+        Description = "A node's admin address, for 'status', 'shards' and 'node'. Environment: GRID_ADMIN.",
         HelpName = "URL",
         DefaultValueFactory = _ => Setting("GRID_ADMIN") ?? DefaultAdmin,
         Recursive = true,

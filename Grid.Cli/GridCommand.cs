@@ -72,13 +72,24 @@ internal static class GridCommand
         Add(ImportCommand.Create(global), ImportCommand.Examples);
         Add(VerifyCommand.Create(global), VerifyCommand.Examples);
         Add(StatusCommand.Create(global), StatusCommand.Examples);
+        Add(ShardsCommand.Create(global), ShardsCommand.Examples);
+        Add(NodeCommands.Create(global, examples), NodeCommands.Examples);
         Add(PingCommand.Create(global), PingCommand.Examples);
+        Add(UpCommand.Create(global), UpCommand.Examples);
+        Add(DemoCommand.Create(global), DemoCommand.Examples);
         foreach (var option in root.Options.OfType<HelpOption>()) option.Action = new ExamplesHelp((HelpAction)option.Action!, examples);
         return root;
     }
 
     private static Task<int> InvokeAsync(ParseResult parse, TextWriter output, TextWriter error) =>
-        parse.InvokeAsync(new InvocationConfiguration { Output = output, Error = error, EnableDefaultExceptionHandler = false });
+        parse.InvokeAsync(Configuration(parse, output, error));
+
+    private static InvocationConfiguration Configuration(ParseResult parse, TextWriter output, TextWriter error)
+    {
+        var configuration = new InvocationConfiguration { Output = output, Error = error, EnableDefaultExceptionHandler = false };
+        if (parse.CommandResult.Command is SelfStoppingCommand) configuration.ProcessTerminationTimeout = null;
+        return configuration;
+    }
 
     private static string HelpOf(Command command)
     {

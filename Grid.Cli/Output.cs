@@ -68,8 +68,10 @@ internal sealed class Output
     /// <summary>Prints a table: columns of text, numbers to the right, no frame.</summary>
     /// <param name="columns">The headings; one that begins with '&gt;' is a column of numbers.</param>
     /// <param name="rows">The rows.</param>
-    public void WriteTable(IReadOnlyList<string> columns, IEnumerable<IReadOnlyList<string>> rows)
+    /// <param name="dispensable">Headings of columns that are left out, in this order, until the rest fits a narrow terminal.</param>
+    public void WriteTable(IReadOnlyList<string> columns, IEnumerable<IReadOnlyList<string>> rows, IReadOnlyList<string>? dispensable = null)
     {
+        if (dispensable is not null) (columns, rows) = TableFit.To(_console.Profile.Width, columns, [.. rows], dispensable);
         var table = new Table { Border = TableBorder.None, ShowHeaders = true };
         foreach (var heading in columns)
         {
@@ -85,6 +87,27 @@ internal sealed class Output
 
         foreach (var row in rows) table.AddRow(row.Select(cell => (IRenderable)new Text(cell)));
         Write(table);
+    }
+
+    /// <summary>Prints what needs attention.</summary>
+    /// <param name="text">One line.</param>
+    public void WriteWarning(string text) => WriteStyled($"! {text}", "yellow");
+
+    /// <summary>Prints a line, on a terminal in a style such as "bold" or "green".</summary>
+    /// <param name="text">The line.</param>
+    /// <param name="style">The style, in Spectre's words.</param>
+    public void WriteStyled(string text, string style)
+    {
+        if (StandardIsTerminal) _console.MarkupLine($"[{style}]{Markup.Escape(text)}[/]");
+        else Standard.WriteLine(text);
+    }
+
+    /// <summary>Prints sentences, folded between words on a terminal.</summary>
+    /// <param name="text">The sentences.</param>
+    public void WriteParagraph(string text)
+    {
+        if (StandardIsTerminal) _console.WriteLine(text);
+        else Standard.WriteLine(text);
     }
 
     /// <summary>Prints names and values in two columns.</summary>

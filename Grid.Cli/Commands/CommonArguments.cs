@@ -50,13 +50,20 @@ internal static class CommonArguments
     public static Option<int> Parallel()
     {
         var option = new Option<int>("--parallel") { Description = "Files at a time, 1 to 256.", HelpName = "N", DefaultValueFactory = _ => 16 };
-        option.Validators.Add(result =>
-        {
-            if (result.Errors.Any() || result.GetValueOrDefault<int>() is >= 1 and <= 256) return;
-            result.AddError("--parallel must be 1 to 256");
-        });
+        option.Validators.Add(Between(1, 256));
         return option;
     }
+
+    /// <summary>Whether an option is a whole number in a range.</summary>
+    /// <param name="least">The least it may be.</param>
+    /// <param name="most">The most.</param>
+    /// <param name="hint">More to say where it is not.</param>
+    public static Action<System.CommandLine.Parsing.OptionResult> Between(int least, int most, string hint = "") => result =>
+    {
+        // Its text, not its value: that throws where it is no number.
+        if (result.Tokens.Count == 0 || (int.TryParse(result.Tokens[0].Value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= least && number <= most)) return;
+        result.AddError($"{result.Option.Name} must be {least} to {most}{hint}");
+    };
 
     private static uint ParseIndex(System.CommandLine.Parsing.ArgumentResult result)
     {

@@ -1,11 +1,10 @@
 using System.CommandLine;
-using System.Net.Http.Json;
-using System.Text.Json;
 using System.Text.Json.Nodes;
+using Grid.Cli.Cluster;
 
 namespace Grid.Cli.Commands;
 
-/// <summary><c>grid status</c>: what a node says of itself and its cluster.</summary>
+/// <summary><c>grid status</c>: what a node says of its cluster, and each node of itself.</summary>
 internal static class StatusCommand
 {
     /// <summary>What help shows below.</summary>
@@ -19,13 +18,14 @@ internal static class StatusCommand
     /// <param name="global">The global options.</param>
     public static Command Create(GlobalOptions global)
     {
-        var command = new Command("status", "Shows a node's health, memory, cluster and pools (over --admin; without an answer there, what --connect tells).");
+        var command = new Command("status", "Shows the nodes, what needs attention, memory and pools (over --admin; without an answer there, what --connect tells).");
         global.SetAction(command, async (_, session) =>
         {
-            if (await AdminStatusAsync(session) is { } status)
+            using var http = AdminClient.For(session);
+            if (await http.ReportAsync(session.Admin, session.Cancellation) is { } report)
             {
-                if (session.Output.Json) session.Output.WriteJson(status);
-                else StatusView.Write(session.Output, status);
+                if (session.Output.Json) WriteJson(session.Output, report);
+                else StatusView.Write(session.Output, report);
                 return ExitCodes.Ok;
             }
 
@@ -35,26 +35,16 @@ internal static class StatusCommand
         return command;
     }
 
-    /// <summary>The admin's answer; null where nobody answers there.</summary>
-    private static async Task<JsonObject?> AdminStatusAsync(CliSession session)
+    /// <summary>What the node that was asked answered, with the warnings and what the others said of themselves.</summary>
+    private static void WriteJson(Output output, ClusterReport report)
     {
-        using var http = new HttpClient { Timeout = TimeSpan.FromSeconds(Math.Min(5, session.Options.Timeout.TotalSeconds)) };
-        try
-        {
-            return await http.GetFromJsonAsync<JsonObject>(new Uri(session.Admin, "/api/v1/status"), session.Cancellation);
-        }
-        catch (HttpRequestException e) when (e.StatusCode == null)
-        {
-            return null;
-        }
-        catch (OperationCanceledException) when (!session.Cancellation.IsCancellationRequested)
-        {
-            return null;
-        }
-        catch (Exception e) when (e is HttpRequestException or JsonException)
-        {
-            throw CliException.Failed($"{session.Admin} is not a node's admin address: {e.Message}");
-        }
+        var json = (JsonObject)report.Asked.DeepClone();
+        json["warnings"] = new JsonArray([.. StatusWarnings.Of(report).Select(warning => (JsonNode)warning)]);
+        json["others"] = new JsonArray(
+        [
+            .. report.Nodes.Where(node => !node.IsSelf).Select(node => (JsonNode)new JsonObject { ["name"] = node.Name, ["address"] = node.Address, ["silence"] = node.Silence, ["status"] = node.Figures?.DeepClone() }),
+        ]);
+        output.WriteJson(json);
     }
 
     private static async Task ClientStatusAsync(CliSession session)

@@ -1,56 +1,39 @@
-using System.Globalization;
 using System.Text.Json.Nodes;
+using Grid.Cli.Cluster;
 
 namespace Grid.Cli.Commands;
 
 /// <summary>A node's status as tables. What an older or newer node leaves out is left out here.</summary>
 internal static class StatusView
 {
-    /// <summary>Prints a status.</summary>
+    /// <summary>Prints a status: what needs attention first, then the cluster or, where there is no other node, the node.</summary>
     /// <param name="output">Where to.</param>
-    /// <param name="status">What the node said.</param>
-    public static void Write(Output output, JsonObject status)
+    /// <param name="report">What the nodes said.</param>
+    public static void Write(Output output, ClusterReport report)
     {
-        var addresses = status["addresses"];
-        var memory = status["memory"];
-        output.WritePairs(
-        [
-            ("node", $"{Text(status["name"])} {Text(status["version"])}, {Text(status["phase"])} for {Duration(Number(status["uptimeSeconds"]))}"),
-            ("data", Text(addresses?["public"])),
-            ("admin", Text(addresses?["admin"])),
-            ("ready", Readiness(status["readiness"])),
-            ("memory", $"{Size(memory?["usedBytes"])} of {Size(memory?["limitBytes"])} used, {Size(status["residentBytes"])} resident"),
-            ("pages", $"{Count(memory?["pages"])} ({Size(memory?["storedBytes"])} stored), {Count(memory?["evictions"])} evicted"),
-            ("objects", Count(status["objects"])),
-            ("connections", Count(status["connections"])),
-        ]);
-        WriteSection(output, ["MEMBER", "STATUS", "REACHABLE"], status["members"],
-            member => [$"{Text(member["address"])}{(Flag(member["self"]) ? " (this node)" : "")}", Text(member["status"]), Flag(member["reachable"]) ? "yes" : "no"]);
-        WriteSection(output, ["POOL", "KIND", "SHARING", ">PAGE", "COMPRESSION", ">QUOTA", "STATE", ">ID"], status["pools"], pool =>
-        [
-            Text(pool["name"]), Text(pool["kind"]), Text(pool["sharing"]), Size(pool["pageSizeBytes"]), Text(pool["compression"]),
-            Number(pool["quotaPages"]) == 0 ? "-" : SizeText.Format(Number(pool["quotaPages"]) * Number(pool["pageSizeBytes"])),
-            Flag(pool["frozen"]) ? "frozen" : "open", Text(pool["id"]),
-        ]);
+        var warnings = StatusWarnings.Of(report);
+        foreach (var warning in warnings) output.WriteWarning(warning);
+        if (warnings.Count > 0) output.Standard.WriteLine();
+        if (report.Nodes.Count > 1) ClusterView.Write(output, report);
+        else WriteNode(output, report.Asked);
     }
 
-    private static void WriteSection(Output output, IReadOnlyList<string> columns, JsonNode? rows, Func<JsonObject, IReadOnlyList<string>> row)
+    /// <summary>Prints the pools.</summary>
+    public static void WritePools(Output output, JsonObject status)
     {
-        if (rows is not JsonArray { Count: > 0 } array) return;
+        var pools = Json.Objects(status["pools"]).ToArray();
+        if (pools.Length == 0) return;
         output.Standard.WriteLine();
-        output.WriteTable(columns, array.OfType<JsonObject>().Select(row));
+        output.WriteTable(["POOL", "KIND", "SHARING", ">PAGE", "COMPRESSION", ">QUOTA", "STATE", ">ID"], pools.Select(pool => (IReadOnlyList<string>)
+        [
+            Json.Text(pool["name"]), Json.Text(pool["kind"]), Json.Text(pool["sharing"]), Json.Size(pool["pageSizeBytes"]), Json.Text(pool["compression"]),
+            Json.Number(pool["quotaPages"]) == 0 ? "-" : SizeText.Format(Json.Number(pool["quotaPages"]) * Json.Number(pool["pageSizeBytes"])),
+            Json.Flag(pool["frozen"]) ? "frozen" : "open", Json.Text(pool["id"]),
+        ]), dispensable: ["ID", "COMPRESSION", "SHARING"]);
     }
 
-    private static string Readiness(JsonNode? readiness)
-    {
-        if (readiness is not JsonObject report) return "?";
-        var failed = report["checks"] is JsonArray checks
-            ? checks.OfType<JsonObject>().Where(check => check["ready"] != null && !Flag(check["ready"])).Select(check => $"{Text(check["name"])}: {Text(check["detail"])}").ToArray()
-            : [];
-        return Flag(report["ready"]) ? "yes" : failed.Length == 0 ? "no" : $"no ({string.Join("; ", failed)})";
-    }
-
-    private static string Duration(double seconds)
+    /// <summary>A time for people.</summary>
+    public static string Duration(double seconds)
     {
         var span = TimeSpan.FromSeconds(seconds);
         if (span.TotalMinutes < 1) return $"{span.Seconds} s";
@@ -58,13 +41,21 @@ internal static class StatusView
         return span.TotalDays < 1 ? $"{span.Hours} h {span.Minutes} min" : $"{span.Days} d {span.Hours} h";
     }
 
-    private static double Number(JsonNode? node) => node is JsonValue value && value.TryGetValue(out double number) ? number : 0;
-
-    private static bool Flag(JsonNode? node) => node is JsonValue value && value.TryGetValue(out bool flag) && flag;
-
-    private static string Text(JsonNode? node) => node?.ToString() ?? "?";
-
-    private static string Size(JsonNode? node) => node == null ? "?" : SizeText.Format(Number(node));
-
-    private static string Count(JsonNode? node) => node == null ? "?" : Number(node).ToString("#,0", CultureInfo.InvariantCulture);
+    private static void WriteNode(Output output, JsonObject status)
+    {
+        var addresses = status["addresses"];
+        var memory = status["memory"];
+        output.WritePairs(
+        [
+            ("node", $"{Json.Text(status["name"])} {Json.Text(status["version"])}, {Json.Text(status["phase"])} for {Duration(Json.Number(status["uptimeSeconds"]))}"),
+            ("data", Json.Text(addresses?["public"])),
+            ("admin", Json.Text(addresses?["admin"])),
+            ("ready", status["readiness"] is not JsonObject readiness ? "?" : Json.Flag(readiness["ready"]) ? "yes" : "no"),
+            ("memory", $"{Json.Size(memory?["usedBytes"])} of {Json.Size(memory?["limitBytes"])} used, {Json.Size(status["residentBytes"])} resident"),
+            ("pages", $"{Json.Count(memory?["pages"])} ({Json.Size(memory?["storedBytes"])} stored), {Json.Count(memory?["evictions"])} evicted"),
+            ("objects", Json.Count(status["objects"])),
+            ("connections", Json.Count(status["connections"])),
+        ]);
+        WritePools(output, status);
+    }
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
+using Grid.Cli.Local;
 using Grid.Protocol;
 
 namespace Grid.Cli.Verify;
@@ -9,11 +10,6 @@ namespace Grid.Cli.Verify;
 /// <param name="arguments">Where the journal is, as the node's options say it.</param>
 internal sealed class OfflineNode(IReadOnlyList<string> arguments)
 {
-    private const string ProgramName = "Grid.Node.dll";
-
-    /// <summary>The environment variable that names the program.</summary>
-    public const string ProgramVariable = "GRID_NODE_PROGRAM";
-
     /// <summary>Has every object of a pool checked.</summary>
     /// <param name="pool">The pool's name.</param>
     /// <param name="tenant">Whose it is.</param>
@@ -50,15 +46,8 @@ internal sealed class OfflineNode(IReadOnlyList<string> arguments)
     private Process Start(string pool, string tenant)
     {
         var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (var argument in (string[])["exec", Program(), "--verify-pool", pool, "--tenant", tenant, .. arguments]) start.ArgumentList.Add(argument);
+        foreach (var argument in (string[])["exec", NodeProgram.Path(), "--verify-pool", pool, "--tenant", tenant, .. arguments]) start.ArgumentList.Add(argument);
         return Process.Start(start) ?? throw CliException.Failed("the node's program could not be started");
-    }
-
-    private static string Program()
-    {
-        var given = Environment.GetEnvironmentVariable(ProgramVariable);
-        var path = given is { Length: > 0 } ? given : Path.Combine(AppContext.BaseDirectory, ProgramName);
-        return File.Exists(path) ? path : throw CliException.Failed($"{path} is not there: --offline runs the node's program; {ProgramVariable} says where it is");
     }
 
     private static (VerifiedPiece? Piece, bool IsEnd) Parse(string line)

@@ -9,7 +9,7 @@ using OpenTelemetry.Resources;
 
 namespace Grid.Node.Admin;
 
-/// <summary>HTTP for operators: <c>/health/live</c>, <c>/health/ready</c>, <c>/metrics</c>, <c>/api/v1/status</c>.</summary>
+/// <summary>HTTP for operators: <c>/health/live</c>, <c>/health/ready</c>, <c>/metrics</c>, <c>/api/v1/status</c>, <c>/api/v1/drain</c>.</summary>
 internal sealed class AdminServer : IAsyncDisposable
 {
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
@@ -24,13 +24,15 @@ internal sealed class AdminServer : IAsyncDisposable
     private readonly Readiness _readiness;
     private readonly GridMetrics _metrics;
     private readonly INodeStatusSource _source;
+    private readonly TimeSpan _stopTimeout;
 
-    private AdminServer(WebApplication app, string nodeName, Readiness readiness, GridMetrics metrics, INodeStatusSource source)
+    private AdminServer(WebApplication app, GridSettings settings, Readiness readiness, GridMetrics metrics, INodeStatusSource source)
     {
-        (_app, _nodeName, _readiness, _metrics, _source) = (app, nodeName, readiness, metrics, source);
+        (_app, _nodeName, _stopTimeout, _readiness, _metrics, _source) = (app, settings.Node.Name, settings.Stop.Timeout, readiness, metrics, source);
         app.MapGet("/health/live", (RequestDelegate)(context => WriteAsync(context, 200, new { status = "live" })));
         app.MapGet("/health/ready", (RequestDelegate)ReadyAsync);
         app.MapGet("/api/v1/status", (RequestDelegate)(context => WriteAsync(context, 200, Status())));
+        app.MapPost("/api/v1/drain", (RequestDelegate)DrainAsync);
         app.MapPrometheusScrapingEndpoint("/metrics");
     }
 
@@ -39,6 +41,9 @@ internal sealed class AdminServer : IAsyncDisposable
 
     /// <summary>Where the node listens, for the status.</summary>
     public NodeAddresses Addresses { get; set; } = new("", "", "", "");
+
+    /// <summary>Has the node stop gracefully, as SIGTERM does.</summary>
+    public Action RequestStop { get; set; } = () => { };
 
     /// <summary>Listens.</summary>
     /// <exception cref="StartupException">The address cannot be had.</exception>
@@ -56,7 +61,7 @@ internal sealed class AdminServer : IAsyncDisposable
         builder.Services.AddOpenTelemetry()
             .ConfigureResource(resource => resource.AddService("grid", serviceVersion: ProgramVersion.Text, serviceInstanceId: settings.Node.Name))
             .WithMetrics(meters => meters.AddMeter(GridMetrics.MeterName).AddRuntimeInstrumentation().AddPrometheusExporter());
-        var server = new AdminServer(builder.Build(), settings.Node.Name, readiness, metrics, source);
+        var server = new AdminServer(builder.Build(), settings, readiness, metrics, source);
         try
         {
             await Binding.StartAsync(server._app, "grid.admin.host", endPoint, cancellation);
@@ -87,6 +92,29 @@ internal sealed class AdminServer : IAsyncDisposable
     {
         var report = _readiness.Report();
         return WriteAsync(context, report.Ready ? 200 : 503, new { status = report.Ready ? "ready" : "not ready", report.Checks });
+    }
+
+    private async Task DrainAsync(HttpContext context)
+    {
+        // A browser names the page that sends; no page has any business here.
+        if (context.Request.Headers.Origin.Count > 0)
+        {
+            await WriteAsync(context, 403, new { error = "a drain is not asked for by a web page" });
+            return;
+        }
+
+        var peers = _source.Cluster().Nodes.Count(node => node is { Self: false, Reachable: true, Status: "up" });
+        var again = _readiness.Phase == NodePhase.Draining;
+        _readiness.Phase = NodePhase.Draining;
+        try
+        {
+            await WriteAsync(context, 202, DrainAnswer.Of(_nodeName, peers, _stopTimeout, again));
+        }
+        finally
+        {
+            // Behind the answer, and without it: whoever asked and hung up still asked.
+            if (!again) RequestStop();
+        }
     }
 
     private NodeStatus Status()

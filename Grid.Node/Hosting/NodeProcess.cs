@@ -62,6 +62,7 @@ internal sealed class NodeProcess(GridSettings settings, string? portsFile, ILog
 
         // Listening comes first: a port in use shows at once, and the node must know its data address before it takes part in the cluster.
         await using var admin = await AdminServer.StartAsync(settings, _readiness, metrics, node, loggers, signals.Stop);
+        admin.RequestStop = RequestStop;
         await using var data = await DataListener.StartAsync(settings.Gateway, node.OnConnectedAsync, node.CountBuffers, loggers, signals.Stop);
         var exit = ExitCodes.Ok;
         try
@@ -108,6 +109,12 @@ internal sealed class NodeProcess(GridSettings settings, string? portsFile, ILog
         if (code == ExitCodes.Downed) _log.LogCritical("The cluster removed this node; whoever runs it should start it again");
         else _log.LogCritical("The node ended by itself; the messages above say why");
         return code;
+    }
+
+    private void RequestStop()
+    {
+        _log.LogInformation("Asked to drain (POST /api/v1/drain)");
+        signals.RequestStop();
     }
 
     /// <summary>Answers what there is, leaves the cluster, ends.</summary>

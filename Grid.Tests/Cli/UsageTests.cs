@@ -24,6 +24,7 @@ public sealed class UsageTests
     [InlineData("get p 1")]
     [InlineData("store /tmp")]
     [InlineData("store /tmp --pool p --parallel 0")]
+    [InlineData("store /tmp --pool p --parallel many")]
     [InlineData("fetch --pool p")]
     [InlineData("ls")]
     [InlineData("ping --timeout never")]
@@ -31,6 +32,9 @@ public sealed class UsageTests
     [InlineData("ping --connect grid://x:99999")]
     [InlineData("ping --connect grid://x?colour=red")]
     [InlineData("status --admin ftp://x")]
+    [InlineData("node")]
+    [InlineData("up --nodes 1")]
+    [InlineData("up --nodes many")]
     public async Task BadUsageIsOneLineAndExitCode2(string line)
     {
         var (code, output, error) = await CliRun.RunAsync(line.Split(' '));
@@ -45,12 +49,14 @@ public sealed class UsageTests
     [InlineData("pool list")]
     [InlineData("ls --pool p")]
     [InlineData("get p 1 0")]
+    [InlineData("shards")]
+    [InlineData("node drain")]
     public async Task WithoutANodeItIsOneLineAndExitCode3(string line)
     {
         // Bound but not listening: nobody else gets the port, and connecting to it is refused.
         using var taken = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         taken.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        var (code, output, error) = await CliRun.RunAsync([.. line.Split(' '), "--connect", $"grid://{taken.LocalEndPoint}", "--timeout", "2s"]);
+        var (code, output, error) = await CliRun.RunAsync([.. line.Split(' '), "--connect", $"grid://{taken.LocalEndPoint}", "--admin", $"{taken.LocalEndPoint}", "--timeout", "2s"]);
         Assert.Equal(ExitCodes.CannotConnect, code);
         Assert.Equal("", output);
         Assert.StartsWith("grid: cannot connect to ", error);
@@ -68,6 +74,11 @@ public sealed class UsageTests
     [InlineData("fetch --help")]
     [InlineData("ls --help")]
     [InlineData("status --help")]
+    [InlineData("shards --help")]
+    [InlineData("node --help")]
+    [InlineData("node drain --help")]
+    [InlineData("up --help")]
+    [InlineData("demo --help")]
     [InlineData("ping --help")]
     public async Task HelpShowsExamples(string line)
     {
