@@ -68,7 +68,7 @@ public sealed record ClusterNodeStatus
     /// <summary>Its program's version.</summary>
     public required string Version { get; init; }
 
-    /// <summary>joining, up, leaving or down.</summary>
+    /// <summary>joining, up, draining, leaving or down.</summary>
     public required string Status { get; init; }
 
     /// <summary>Whether nobody misses it.</summary>
@@ -87,7 +87,7 @@ public sealed record ClusterNodeStatus
         DataAddress = node.Card?.DataAddress ?? "",
         AdminAddress = node.Card?.AdminAddress ?? "",
         Version = node.Card?.Version ?? "",
-        Status = JsonNames.Of(node.Standing),
+        Status = node is { IsDraining: true, Standing: Standing.Up } ? "draining" : JsonNames.Of(node.Standing),
         Reachable = node.IsReachable,
         Self = node.IsSelf,
         Shards = node.Open is { } open ? [.. Enumerable.Range(0, open.Length).Where(shard => open[shard])] : [],

@@ -18,6 +18,7 @@ internal sealed class Guard
     private ClusterView _view = ClusterView.Empty;
     private long _pingedMs = long.MinValue / 2;
     private bool _hasParted;
+    private bool _isDraining;
 
     /// <summary>Makes the guard of one life of a node.</summary>
     /// <param name="self">This node.</param>
@@ -76,7 +77,7 @@ internal sealed class Guard
         switch (message)
         {
             case Ping ping when ping.To == _self:
-                if (_view.Has(from)) _known[from] = new Known(ping.Card, ping.Open);
+                if (_view.Has(from)) _known[from] = new Known(ping.Card, ping.Open, ping.IsDraining);
                 // Fewer than half are left: what the others may still do cannot be known, so nobody is vouched for.
                 if (Owed == 0 && !_hasParted && _book.Answers(from, _view, nowMs)) Outgoing.Enqueue((from, new Pong(from, ping.Number)));
                 break;
@@ -94,6 +95,13 @@ internal sealed class Guard
                 Claims.OnParting(from, nowMs);
                 break;
         }
+    }
+
+    /// <summary>This node is about to leave: the others hear at once that no shard should come here any more.</summary>
+    public void Drain(long nowMs)
+    {
+        _isDraining = true;
+        Ping(nowMs);
     }
 
     /// <summary>This node leaves: it serves nothing from now on, and the others need not ask it any more.</summary>
@@ -116,8 +124,8 @@ internal sealed class Guard
 
     private SeenNode Seen(ClusterNode node, Standing standing)
     {
-        var (card, open) = node == _self ? (_card, OwnShards()) : _known.TryGetValue(node, out var known) ? (known.Card, known.Open) : (null, null);
-        return new SeenNode(node, standing, !_view.IsUnreachable(node), node == _self, card, open);
+        var known = node == _self ? new Known(_card, OwnShards(), _isDraining) : _known.GetValueOrDefault(node);
+        return new SeenNode(node, standing, !_view.IsUnreachable(node), node == _self, known?.IsDraining == true, known?.Card, known?.Open);
     }
 
     private void Ping(long nowMs)
@@ -126,7 +134,7 @@ internal sealed class Guard
         var number = _lease.Ping(nowMs);
         var open = OwnShards();
         foreach (var node in _view.Members.Keys)
-            if (node != _self) Outgoing.Enqueue((node, new Ping(node, number, _card, open)));
+            if (node != _self) Outgoing.Enqueue((node, new Ping(node, number, _card, open, _isDraining)));
     }
 
     private BitArray OwnShards()
@@ -138,5 +146,5 @@ internal sealed class Guard
 
     private void Publish(long nowMs) => _table.DeadlineMs = _lease.DeadlineMs(nowMs);
 
-    private sealed record Known(NodeCard Card, BitArray Open);
+    private sealed record Known(NodeCard Card, BitArray Open, bool IsDraining);
 }

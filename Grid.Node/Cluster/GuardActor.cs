@@ -22,6 +22,12 @@ internal sealed class ShardClosed
     public static ShardClosed Instance { get; } = new();
 }
 
+/// <summary>This node is about to leave; answered with itself once the others have been told.</summary>
+internal sealed class DrainNow
+{
+    public static DrainNow Instance { get; } = new();
+}
+
 /// <summary>This node leaves; answered with itself once the others have been told.</summary>
 internal sealed class PartNow
 {
@@ -100,6 +106,11 @@ internal sealed class GuardActor : ActorBase, IWithTimers
             case ShardEmptied emptied:
                 _guard.Claims.Emptied(emptied.Shard, NowMs);
                 break;
+            case DrainNow:
+                _guard.Drain(NowMs);
+                Deliver();
+                Sender.Tell(DrainNow.Instance);
+                return true;
             case PartNow:
                 _guard.Part(NowMs);
                 Deliver();

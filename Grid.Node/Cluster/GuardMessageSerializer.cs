@@ -52,6 +52,7 @@ internal sealed class GuardMessageSerializer(ExtendedActorSystem system) : Seria
                 ping.Open.CopyTo(bits, 0);
                 writer.UInt32((uint)ping.Open.Length);
                 foreach (var eight in bits) writer.Byte(eight);
+                writer.Byte((byte)(ping.IsDraining ? 1 : 0));
                 break;
             case Pong pong:
                 Write(ref writer, pong.To);
@@ -108,7 +109,7 @@ internal sealed class GuardMessageSerializer(ExtendedActorSystem system) : Seria
         if (shards is < 0 or > 4096) throw new ProtocolException($"{shards} shards cannot be");
         var bits = new byte[(shards + 7) / 8];
         for (var i = 0; i < bits.Length; i++) bits[i] = reader.Byte();
-        return new Ping(to, number, card, new BitArray(bits) { Length = shards });
+        return new Ping(to, number, card, new BitArray(bits) { Length = shards }, reader.Remaining > 0 && reader.Byte() != 0);
     }
 
     private static Grant ReadGrant(ref BodyReader reader)

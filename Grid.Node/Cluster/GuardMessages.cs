@@ -10,7 +10,8 @@ internal abstract record GuardMessage;
 /// <param name="Number">Grows with every ping.</param>
 /// <param name="Card">Who the sender is.</param>
 /// <param name="Open">The shards it serves, a bit each.</param>
-internal sealed record Ping(ClusterNode To, long Number, NodeCard Card, BitArray Open) : GuardMessage;
+/// <param name="IsDraining">Whether it is about to leave: no shard should go there any more.</param>
+internal sealed record Ping(ClusterNode To, long Number, NodeCard Card, BitArray Open, bool IsDraining) : GuardMessage;
 
 /// <summary>The answer: the pinger was a member, neither down nor unreachable, in a view taken after the ping came.</summary>
 /// <param name="To">The pinger.</param>

@@ -8,9 +8,10 @@ namespace Grid.Node.Cluster;
 /// <param name="Standing">How far it is.</param>
 /// <param name="IsReachable">Whether nobody misses it.</param>
 /// <param name="IsSelf">Whether it is this node.</param>
+/// <param name="IsDraining">Whether it is about to leave.</param>
 /// <param name="Card">What it said of itself; null: nothing yet.</param>
 /// <param name="Open">The shards it said it serves.</param>
-internal sealed record SeenNode(ClusterNode Node, Standing Standing, bool IsReachable, bool IsSelf, NodeCard? Card, BitArray? Open);
+internal sealed record SeenNode(ClusterNode Node, Standing Standing, bool IsReachable, bool IsSelf, bool IsDraining, NodeCard? Card, BitArray? Open);
 
 /// <summary>What a node's guard knew at one instant.</summary>
 /// <param name="Nodes">The members, by address.</param>
@@ -33,7 +34,7 @@ internal sealed record GuardPicture(IReadOnlyList<SeenNode> Nodes, long Deadline
             if (node.Card is not { } card) continue;
             for (var shard = 0; shard < Math.Min(ShardCount, node.Open?.Length ?? 0); shard++)
                 if (node.Open![shard]) owners[shard] = nodes.Count;
-            nodes.Add(new TopologyNode(card.Name, card.DataAddress, node.IsReachable ? Word(node.Standing) : "unreachable"));
+            nodes.Add(new TopologyNode(card.Name, card.DataAddress, !node.IsReachable ? "unreachable" : node.IsDraining ? "draining" : Word(node.Standing)));
         }
 
         return new Topology(nodes, owners);

@@ -36,15 +36,23 @@ internal sealed class ShardLife(int shard, ulong incarnation, IReadOnlyList<stri
 {
     private const int Closed = int.MinValue;
     private readonly HashSet<ObjectKey> _pulled = [];
+    private readonly long _openedMs = Environment.TickCount64;
+    private bool _isOver;
     private int _state;
 
     /// <summary>Data addresses of nodes that keep pages for this life.</summary>
     public IReadOnlyList<string> Warm { get; } = warm;
 
+    /// <summary>What was kept has been fetched, or those who kept it are gone: from now on nobody asks for it.</summary>
+    public void EndPulling() => Volatile.Write(ref _isOver, true);
+
     /// <summary>Whether an object may be brought what is kept of it: the first time that it lives here. Later it has been served here, and what is kept is old.</summary>
-    public bool MayPull(in ObjectKey key)
+    /// <param name="key">The object.</param>
+    /// <param name="within">How long pages are kept.</param>
+    public bool MayPull(in ObjectKey key, TimeSpan within)
     {
-        if (Warm.Count == 0) return false;
+        if (Warm.Count == 0 || Volatile.Read(ref _isOver)) return false;
+        if (Environment.TickCount64 - _openedMs > within.TotalMilliseconds) EndPulling();
         lock (_pulled) return _pulled.Add(key);
     }
 

@@ -60,6 +60,7 @@ internal sealed class GatewayConnection : IRequestSink
 
         _isReady = true;
         _services.Connections.Enter(this);
+        _services.Metrics.ConnectionOpened();
         try
         {
             await ReadAsync().ConfigureAwait(false);
@@ -71,6 +72,7 @@ internal sealed class GatewayConnection : IRequestSink
         finally
         {
             _services.Connections.Leave(this);
+            _services.Metrics.ConnectionClosed();
             await FinishAsync().ConfigureAwait(false);
             _services.Sessions.Leave(_session);
         }

@@ -87,7 +87,7 @@ internal sealed class GridNode : INodeStatusSource
             Store = _store,
             Shards = shards,
             Aside = new KeptAside(_store, _settings.Cluster.HandOff),
-            Pull = new WarmPull(_settings.Cluster.HandOff.PullTimeout, _loggers.CreateLogger("Grid.HandOff")),
+            Pull = new WarmPull(_settings.Cluster.HandOff.Time, _settings.Cluster.HandOff.PullTimeout, _loggers.CreateLogger("Grid.HandOff")),
             HasPeers = () => HasPeers,
             Pools = _pools,
             Journal = _journal,
@@ -153,6 +153,10 @@ internal sealed class GridNode : INodeStatusSource
         }
     }
 
+    /// <summary>The nodes that are about to leave, as their regions' references name them: this one's own has no host.</summary>
+    private IReadOnlySet<Address> Draining() =>
+        (from node in _guard!.Picture.Nodes where node.IsDraining select node.IsSelf ? new Address("akka", _settings.Cluster.Name) : Address.Parse(node.Node.Address)).ToHashSet();
+
     private IReadOnlyList<Address> Peers() =>
         [.. from node in _guard!.Picture.Nodes where !node.IsSelf && node is { IsReachable: true, Standing: Standing.Up } select Address.Parse(node.Node.Address)];
 
@@ -173,7 +177,7 @@ internal sealed class GridNode : INodeStatusSource
     private void StartServing(ActorSystem system, ObjectServices objects, IPools pools, string publicAddress)
     {
         objects.Watcher = system.ActorOf(Props.Create(() => new ObjectWatcher(_connections)), "object-watcher");
-        var region = ObjectSharding.Start(system, objects, _settings.Cluster.Shards);
+        var region = ObjectSharding.Start(system, objects, _settings.Cluster.Shards, Draining);
         var activations = system.ActorOf(Props.Create(() => new Activations(objects, () => region, _settings.Objects.ActivateTimeout)), "activations");
         system.ActorOf(Props.Create(() => new HandOffCourier(objects, () => region, Peers)), HandOffCourier.Name);
         system.ActorOf(Props.Create(() => new ObjectSweeper(objects, SweepSettings.For(_settings.Objects.PassivateAfter))), "object-sweeper");
@@ -220,7 +224,17 @@ internal sealed class GridNode : INodeStatusSource
     public async Task LeaveAsync(CancellationToken cancellation)
     {
         _stopping = true;
-        if (_objects is { } objects) objects.IsHandingOver = true;
+        if (_objects is { IsHandingOver: false } objects)
+        {
+            objects.IsHandingOver = true;
+            if (HasPeers)
+            {
+                await objects.Guard.Ask<DrainNow>(DrainNow.Instance, cancellation);
+                // Whoever allocates shards should know before the hand-off begins.
+                await Task.Delay(_settings.Cluster.Lease.PingInterval / 2, cancellation);
+            }
+        }
+
         if (_system != null) await CoordinatedShutdown.Get(_system).Run(NodeStops.Instance).WaitAsync(cancellation);
         _connections.End();
     }

@@ -24,7 +24,7 @@ internal sealed class EphemeralObject(ObjectServices services, ObjectKey key, Po
         {
             TakeBack(mine);
         }
-        else if (Life!.MayPull(Key))
+        else if (Life!.MayPull(Key, Services.Pull.Within))
         {
             // Nobody is served before what is kept has come, or its time is over: nothing can come back that was changed meanwhile.
             _isPulling = true;

@@ -16,12 +16,16 @@ internal static class ObjectSharding
     public const string DispatcherId = "grid-object-dispatcher";
 
     /// <summary>Starts the region on this node.</summary>
-    public static IActorRef Start(ActorSystem system, ObjectServices services, int shardCount) => ClusterSharding.Get(system).Start(
+    /// <param name="system">The actor system.</param>
+    /// <param name="services">What objects use.</param>
+    /// <param name="shardCount">Shards there are.</param>
+    /// <param name="draining">The nodes that are about to leave.</param>
+    public static IActorRef Start(ActorSystem system, ObjectServices services, int shardCount, Func<IReadOnlySet<Address>> draining) => ClusterSharding.Get(system).Start(
         TypeName,
         entityId => EntityProps(services, entityId),
         ClusterShardingSettings.Create(system),
         new Extractor(shardCount),
-        ShardAllocationStrategy.LeastShardAllocationStrategy(absoluteLimit: 10, relativeLimit: 0.1),
+        new DrainAwareAllocation(ShardAllocationStrategy.LeastShardAllocationStrategy(absoluteLimit: 10, relativeLimit: 0.1), draining),
         StopObject.Instance);
 
     private static Props EntityProps(ObjectServices services, string entityId)

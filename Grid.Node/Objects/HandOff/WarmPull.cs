@@ -11,8 +11,14 @@ namespace Grid.Node.Objects;
 internal sealed record PagesPulled(IReadOnlyList<byte[]> Parts);
 
 /// <summary>Brings objects the pages that they had at the node that served their shard before, over the data plane and within a time. What does not come in time is a miss.</summary>
-internal sealed class WarmPull(TimeSpan time, ILogger log) : IAsyncDisposable
+/// <param name="within">How long others keep pages.</param>
+/// <param name="time">How long an object waits for its own.</param>
+/// <param name="log">The log.</param>
+internal sealed class WarmPull(TimeSpan within, TimeSpan time, ILogger log) : IAsyncDisposable
 {
+    /// <summary>How long others keep pages.</summary>
+    public TimeSpan Within { get; } = within;
+
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(1);
     private readonly SemaphoreSlim _gate = new(1);
     private readonly Dictionary<string, GridClient> _peers = [];
@@ -46,6 +52,8 @@ internal sealed class WarmPull(TimeSpan time, ILogger log) : IAsyncDisposable
             }
             catch (Exception failure) when (failure is GridException or OperationCanceledException or ObjectDisposedException or ProtocolException)
             {
+                // Likely gone. The objects that follow need not wait for it, too.
+                life.EndPulling();
                 log.LogInformation("Pages of {Object} that {Node} kept did not come, or not all: {Reason}", key, address, failure.Message);
             }
         }

@@ -1,0 +1,37 @@
+using System.Collections.Immutable;
+using Akka.Actor;
+using Akka.Cluster.Sharding;
+
+namespace Grid.Node.Objects;
+
+/// <summary>
+/// Gives no shard to a node that is about to leave. Akka itself does so only once the node is Leaving, which it becomes after it has handed everything off; a shard that is allocated to it
+/// in between is waited for until the hand-off times out.
+/// </summary>
+/// <param name="inner">Who decides among the others.</param>
+/// <param name="draining">The nodes that are about to leave.</param>
+internal sealed class DrainAwareAllocation(IShardAllocationStrategy inner, Func<IReadOnlySet<Address>> draining) : IActorSystemDependentAllocationStrategy
+{
+    /// <inheritdoc/>
+    public void Start(ActorSystem system)
+    {
+        if (inner is IActorSystemDependentAllocationStrategy dependent) dependent.Start(system);
+    }
+
+    /// <inheritdoc/>
+    public Task<IActorRef> AllocateShard(IActorRef requester, string shardId, IImmutableDictionary<IActorRef, IImmutableList<string>> currentShardAllocations) =>
+        inner.AllocateShard(requester, shardId, Staying(currentShardAllocations));
+
+    /// <inheritdoc/>
+    public Task<IImmutableSet<string>> Rebalance(
+        IImmutableDictionary<IActorRef, IImmutableList<string>> currentShardAllocations, IImmutableSet<string> rebalanceInProgress) =>
+        inner.Rebalance(Staying(currentShardAllocations), rebalanceInProgress);
+
+    private IImmutableDictionary<IActorRef, IImmutableList<string>> Staying(IImmutableDictionary<IActorRef, IImmutableList<string>> all)
+    {
+        var leaving = draining();
+        if (leaving.Count == 0) return all;
+        var staying = all.Where(region => !leaving.Contains(region.Key.Path.Address)).ToImmutableDictionary();
+        return staying.Count > 0 ? staying : all;
+    }
+}
