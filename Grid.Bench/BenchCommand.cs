@@ -19,6 +19,7 @@ internal static class BenchCommand
         root.Add(Durable(node, json));
         root.Add(JournalCommands.Recover(node, json));
         root.Add(JournalCommands.Overwrite(node, json));
+        root.Add(ClusterCommands.Cluster(node, json));
         root.Add(Alloc(node, json));
         root.Add(GarnetServer());
         var parse = root.Parse(args);

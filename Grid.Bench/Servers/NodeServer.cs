@@ -18,6 +18,9 @@ internal sealed class NodeServer : IAsyncDisposable
     /// <summary>Where clients connect.</summary>
     public int DataPort { get; private set; }
 
+    /// <summary>Its process; 0 while it does not run.</summary>
+    public int ProcessId => _process?.ProcessId ?? 0;
+
     /// <summary>Where operators look.</summary>
     public int AdminPort { get; private set; }
 
@@ -89,7 +92,9 @@ internal sealed class NodeServer : IAsyncDisposable
             $"grid.node.data-directory={DataDirectory.FullName}", "grid.gateway.port=0", "grid.admin.port=0", "grid.cluster.port=0",
             "grid.gateway.echo=on", "grid.memory.limit=1GiB", .. _more,
         ];
-        _process = ChildProcess.Start("the Grid node", ChildProcess.DotNet, [_path, .. settings.SelectMany(setting => new[] { "--set", setting }), "--ports-file", ports]);
+        // The later of two of one name holds.
+        var named = settings.GroupBy(setting => setting[..setting.IndexOf('=', StringComparison.Ordinal)]).Select(same => same.Last());
+        _process = ChildProcess.Start("the Grid node", ChildProcess.DotNet, [_path, .. named.SelectMany(setting => new[] { "--set", setting }), "--ports-file", ports]);
         await _process.WaitAsync(_ => Task.FromResult(File.Exists(ports)), StartLimit, cancellation);
         using var json = JsonDocument.Parse(await File.ReadAllBytesAsync(ports, cancellation));
         DataPort = json.RootElement.GetProperty("data").GetInt32();

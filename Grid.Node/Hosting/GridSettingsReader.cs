@@ -186,8 +186,8 @@ internal static partial class GridSettingsReader
         [
             ("grid.gateway.port", settings.Gateway.Host, settings.Gateway.Port),
             ("grid.admin.port", settings.Admin.Host, settings.Admin.Port),
-            ("grid.cluster.port", settings.Cluster.Host, settings.Cluster.Port),
-            ("grid.cluster.formation.contact-port", settings.Cluster.Host, settings.Cluster.Formation.Service.Length > 0 ? settings.Cluster.Formation.ContactPort : 0),
+            ("grid.cluster.port", settings.Cluster.BindHost, settings.Cluster.Port),
+            ("grid.cluster.formation.contact-port", settings.Cluster.BindHost, settings.Cluster.Formation.Service.Length > 0 ? settings.Cluster.Formation.ContactPort : 0),
         ];
         for (var i = 0; i < listeners.Length; i++)
             for (var j = 0; j < i; j++)

@@ -55,8 +55,8 @@ public sealed class SqliteWriterTests
         }
 
         for (var i = 0; i < writers.Count; i++) await parent.ExpectMsgAsync<Written>(JournalBed.Patience);
-        // One that waited for the lock, then all the others.
-        Assert.InRange(Commits(bed) - before, 2, 10);
+        // What was there when the first began to wait for the lock, then all the others.
+        Assert.InRange(Commits(bed) - before, 1, 10);
     }
 
     /// <summary>Transactions in the write-ahead log: frames that end one carry the database's size, big-endian, at byte 4.</summary>

@@ -131,6 +131,9 @@ internal static class VectorDecoder
             case Opcode.VerifyObject:
                 ListingVectors.Request(fields, VerifyRequest.Read(ref reader));
                 break;
+            case Opcode.PullPages:
+                PullVectors.Request(fields, PullRequest.Read(ref reader));
+                break;
         }
     }
 
@@ -162,6 +165,9 @@ internal static class VectorDecoder
                 break;
             case Opcode.VerifyObject:
                 ListingVectors.Verified(fields, VerifyPart.Read(ref reader));
+                break;
+            case Opcode.PullPages:
+                PullVectors.Answer(fields, ref reader);
                 break;
         }
     }

@@ -61,6 +61,9 @@ internal static class VectorEncoder
                 case Opcode.VerifyObject:
                     ListingVectors.VerifyRequest(fields).Write(ref writer);
                     break;
+                case Opcode.PullPages:
+                    PullVectors.Request(fields).Write(ref writer);
+                    break;
             }
         });
     }
@@ -135,6 +138,9 @@ internal static class VectorEncoder
                     break;
                 case Opcode.VerifyObject:
                     ListingVectors.Verified(fields).Write(ref writer);
+                    break;
+                case Opcode.PullPages:
+                    PullVectors.Answer(fields, ref writer);
                     break;
             }
         });

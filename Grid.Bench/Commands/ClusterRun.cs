@@ -1,0 +1,172 @@
+using System.Diagnostics;
+using System.Globalization;
+using Grid.Bench.Harness;
+using Grid.Bench.Servers;
+using Grid.Client;
+using Grid.Protocol;
+
+namespace Grid.Bench.Commands;
+
+/// <summary>
+/// <c>bench cluster</c>. Scaling on one machine cannot show in operations per second, which its processors bound; it shows in processor time per operation, summed over all processes: with the same number
+/// of calls in flight per connection, what does it cost that the objects are on several nodes? Then a node of three is killed again and again under load: how long until every object answers?
+/// </summary>
+internal sealed class ClusterRun(ClusterOptions options)
+{
+    private const int InFlightPerNode = 16;
+    private const int Objects = 2000;
+    private const double MaxCostRatio = 1.25;
+    private const double MaxSpread = 0.2;
+    private const double MaxMoved = 0.01;
+    private const double MaxFailOverSeconds = 12;
+    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(5);
+    private readonly List<Figure> _figures = [];
+
+    /// <summary>Runs it and prints what came out.</summary>
+    /// <param name="options">What was asked for.</param>
+    /// <param name="cancellation">Gives up.</param>
+    public static async Task<int> RunAsync(ClusterOptions options, CancellationToken cancellation)
+    {
+        var run = new ClusterRun(options);
+        await run.ScaleAsync(cancellation);
+        if (options.Kills > 0) await run.KillAsync(cancellation);
+        return await Figure.ReportAsync(run._figures, options.JsonPath, cancellation);
+    }
+
+    private async Task ScaleAsync(CancellationToken cancellation)
+    {
+        double? alone = null;
+        foreach (var nodes in options.Sizes)
+        {
+            await using var postgres = await PostgresServer.StartAsync(TemporaryDirectory.Default, cancellation);
+            await using var cluster = await ClusterServers.StartAsync(options.NodePath, nodes, postgres.ConnectionString, cancellation);
+            await using var client = await GridClient.ConnectAsync(cluster.ConnectionString, cancellation);
+            var pool = await client.CreatePoolAsync("scale", new PoolOptions { Sharing = PoolSharing.Shared }, cancellation);
+            await LoadAsync(pool, nodes * InFlightPerNode, WarmUp);
+
+            var idle = CpuSeconds(cluster);
+            await Task.Delay(TimeSpan.FromSeconds(3), cancellation);
+            var idlePerSecond = (CpuSeconds(cluster) - idle) / 3;
+
+            var (moved, cpu, begun) = (await cluster.MovedAsync(cancellation), CpuSeconds(cluster), Stopwatch.GetTimestamp());
+            var operations = await LoadAsync(pool, nodes * InFlightPerNode, TimeSpan.FromSeconds(options.Seconds));
+            var seconds = Stopwatch.GetElapsedTime(begun).TotalSeconds;
+            var perOperation = (CpuSeconds(cluster) - cpu - (idlePerSecond * seconds)) / operations * 1e6;
+            moved = await cluster.MovedAsync(cancellation) - moved;
+            var shards = await cluster.ShardsAsync(cancellation);
+            var even = shards.Average();
+
+            Add($"{nodes} nodes: operations", "1/s", operations / seconds);
+            Add($"{nodes} nodes: processor time of an operation", "us", perOperation);
+            if (alone is { } one) Add($"{nodes} nodes: beside one node", "x", perOperation / one, atMost: MaxCostRatio);
+            else alone = perOperation;
+            if (nodes == 1) continue;
+            Add($"{nodes} nodes: shards, furthest from even", "%", 100 * shards.Max(count => Math.Abs(count - even)) / even, atMost: 100 * MaxSpread);
+            Add($"{nodes} nodes: answered \"moved\" after warm-up", "%", 100 * moved / operations, atMost: 100 * MaxMoved);
+        }
+    }
+
+    private async Task KillAsync(CancellationToken cancellation)
+    {
+        await using var postgres = await PostgresServer.StartAsync(TemporaryDirectory.Default, cancellation);
+        await using var cluster = await ClusterServers.StartAsync(options.NodePath, 3, postgres.ConnectionString, cancellation);
+        await using var client = await GridClient.ConnectAsync(cluster.ConnectionString, cancellation);
+        var kept = await client.CreatePoolAsync("kept", new PoolOptions { Kind = PoolKind.Persistent, Sharing = PoolSharing.Shared }, cancellation);
+        var loaded = await client.CreatePoolAsync("load", new PoolOptions { Sharing = PoolSharing.Shared }, cancellation);
+        var (pages, page) = (new StampedPages(), new byte[Payload.PageBytes]);
+        for (var id = 0u; id < 200; id++)
+        {
+            pages.Fill(page, id, 1);
+            if (!(await kept.PutAsync(ObjectId.FromUInt64(id), 0, page, null, cancellation)).Stored) throw new BenchException("a put was refused");
+        }
+
+        using var over = new CancellationTokenSource();
+        // Four clients of their own, as programs elsewhere would be.
+        var clients = await Task.WhenAll(Enumerable.Range(0, 4).Select(async _ => await GridClient.ConnectAsync(cluster.ConnectionString, cancellation)));
+        var loads = await Task.WhenAll(clients.Select(async one => UntilAsync(await one.OpenPoolAsync(loaded.Info.Name, cancellation), over.Token)));
+        var times = new List<double>();
+        for (var kill = 0; kill < options.Kills; kill++)
+        {
+            var victim = cluster.Nodes[kill % 3];
+            var begun = Stopwatch.GetTimestamp();
+            await victim.KillAsync();
+            await Task.WhenAll(Enumerable.Range(0, 200).Select(async id =>
+            {
+                var found = new byte[Payload.PageBytes];
+                var result = await kept.GetAsync(ObjectId.FromUInt64((ulong)id), 0, found, GetMode.Keep, null, cancellation);
+                if (!result.Hit || !pages.Is(found, (uint)id, 1)) throw new BenchException($"page {id} is missing or wrong after a kill");
+            }));
+            times.Add(Stopwatch.GetElapsedTime(begun).TotalSeconds);
+            await Console.Error.WriteLineAsync($"kill {kill + 1}: node {(kill % 3) + 1}, every object answered after {times[^1].ToString("0.0", CultureInfo.InvariantCulture)} s");
+            await victim.RestartAsync(cancellation);
+            await cluster.AllSeeEachOtherAsync(cancellation);
+        }
+
+        await over.CancelAsync();
+        await Task.WhenAll(loads);
+        foreach (var one in clients) await one.DisposeAsync();
+        times.Sort();
+        Add("killed node's objects answer again, p50", "s", times[times.Count / 2], atMost: MaxFailOverSeconds);
+        Add("the same, slowest", "s", times[^1]);
+    }
+
+    /// <summary>Puts and gets of pages spread over many objects, so many at a time, for so long; how many there were.</summary>
+    private static async Task<long> LoadAsync(Pool pool, int inFlight, TimeSpan time)
+    {
+        using var over = new CancellationTokenSource(time);
+        var counts = await Task.WhenAll(Enumerable.Range(0, inFlight).Select(worker => Task.Run(() => WorkAsync(pool, worker, over.Token))));
+        return counts.Sum();
+    }
+
+    private static async Task<long> WorkAsync(Pool pool, int worker, CancellationToken until)
+    {
+        var (random, page, count) = (new Random(worker), new byte[Payload.PageBytes], 0L);
+        random.NextBytes(page);
+        for (; !until.IsCancellationRequested; count++)
+        {
+            var id = ObjectId.FromUInt64((ulong)random.Next(Objects));
+            var index = (uint)random.Next(16);
+            if (random.Next(2) == 0) await pool.PutAsync(id, index, page, null, CancellationToken.None);
+            else await pool.GetAsync(id, index, page, GetMode.PoolDefault, null, CancellationToken.None);
+        }
+
+        return count;
+    }
+
+    /// <summary>Load that lives through kills: a put whose outcome is unknown is no failure, a page of this pool may vanish.</summary>
+    private static async Task UntilAsync(Pool pool, CancellationToken over)
+    {
+        while (!over.IsCancellationRequested)
+        {
+            try
+            {
+                await Task.WhenAll(Enumerable.Range(0, 4).Select(worker => WorkAsync(pool, worker, over)));
+            }
+            catch (OutcomeUnknownException)
+            {
+                await Task.Delay(10, CancellationToken.None);
+            }
+        }
+    }
+
+    /// <summary>Processor time that the nodes and this process have used.</summary>
+    private static double CpuSeconds(ClusterServers cluster)
+    {
+        const double TicksPerSecond = 100;
+        var sum = Process.GetCurrentProcess().TotalProcessorTime.TotalSeconds;
+        foreach (var node in cluster.Nodes)
+        {
+            var stat = File.ReadAllText($"/proc/{node.ProcessId}/stat");
+            var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
+            sum += (double.Parse(fields[11], CultureInfo.InvariantCulture) + double.Parse(fields[12], CultureInfo.InvariantCulture)) / TicksPerSecond;
+        }
+
+        return sum;
+    }
+
+    private void Add(string what, string unit, double value, double? atMost = null)
+    {
+        _figures.Add(new Figure(what, unit, value, atMost));
+        Console.Error.WriteLine($"{what} {value.ToString("0.##", CultureInfo.InvariantCulture)} {unit}");
+    }
+}

@@ -1,0 +1,47 @@
+using System.Collections.Immutable;
+using Akka.Actor;
+using Akka.Cluster.Sharding;
+using Akka.TestKit.Xunit2;
+using Grid.Node.Objects;
+using Xunit;
+
+namespace Grid.Tests.Cluster;
+
+public sealed class DrainAwareAllocationTests : TestKit
+{
+    private readonly HashSet<Address> _draining = [];
+
+    [Fact]
+    public async Task A_node_about_to_leave_gets_no_shard_and_the_last_one_keeps_getting_them()
+    {
+        var (leaving, staying) = (Sys.ActorOf(Props.Empty, "leaving"), new Elsewhere("staying"));
+        var strategy = new DrainAwareAllocation(new FirstOfAll(), () => _draining);
+        var shards = ImmutableDictionary<IActorRef, IImmutableList<string>>.Empty.Add(leaving, ImmutableList<string>.Empty).Add(staying, ImmutableList.Create("1"));
+        Assert.Equal(leaving, await strategy.AllocateShard(leaving, "2", shards));
+
+        _draining.Add(leaving.Path.Address);
+        Assert.Equal(staying, await strategy.AllocateShard(leaving, "2", shards));
+
+        _draining.Add(staying.Path.Address);
+        Assert.Equal(leaving, await strategy.AllocateShard(leaving, "2", shards));
+    }
+
+    /// <summary>A region on another node.</summary>
+    private sealed class Elsewhere(string name) : MinimalActorRef
+    {
+        public override ActorPath Path { get; } = new RootActorPath(new Address("akka.tcp", "grid", "db-2", 7072)) / "system" / name;
+
+        public override IActorRefProvider Provider => throw new NotSupportedException();
+    }
+
+    /// <summary>Chooses the region with the fewest shards.</summary>
+    private sealed class FirstOfAll : IShardAllocationStrategy
+    {
+        public Task<IActorRef> AllocateShard(IActorRef requester, string shardId, IImmutableDictionary<IActorRef, IImmutableList<string>> currentShardAllocations) =>
+            Task.FromResult(currentShardAllocations.MinBy(region => region.Value.Count).Key);
+
+        public Task<IImmutableSet<string>> Rebalance(
+            IImmutableDictionary<IActorRef, IImmutableList<string>> currentShardAllocations, IImmutableSet<string> rebalanceInProgress) =>
+            Task.FromResult<IImmutableSet<string>>(ImmutableHashSet<string>.Empty);
+    }
+}
