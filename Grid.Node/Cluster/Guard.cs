@@ -65,7 +65,13 @@ internal sealed class Guard
     /// <summary>Does what is due.</summary>
     public void Tick(long nowMs)
     {
-        if (_hasParted) return;
+        if (_hasParted)
+        {
+            // Said again and again, for one may be lost.
+            if (nowMs - _pingedMs >= _timings.PingIntervalMs) SayParting(nowMs);
+            return;
+        }
+
         if (nowMs - _pingedMs >= _timings.PingIntervalMs) Ping(nowMs);
         Claims.Tick(nowMs);
         Publish(nowMs);
@@ -92,6 +98,7 @@ internal sealed class Guard
                 Claims.OnGrant(from, grant, nowMs);
                 break;
             case Parting:
+                if (_view.Has(from)) _lease.OnParting(from);
                 Claims.OnParting(from, nowMs);
                 break;
         }
@@ -110,6 +117,12 @@ internal sealed class Guard
         _hasParted = true;
         _lease.GiveUp();
         Publish(nowMs);
+        SayParting(nowMs);
+    }
+
+    private void SayParting(long nowMs)
+    {
+        _pingedMs = nowMs;
         foreach (var node in _view.Members.Keys)
             if (node != _self) Outgoing.Enqueue((node, Parting.Instance));
     }

@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Akka.Cluster;
+using Akka.Event;
 using AkkaCluster = Akka.Cluster.Cluster;
 
 namespace Grid.Node.Cluster;
@@ -48,6 +49,7 @@ internal sealed class GuardActor : ActorBase, IWithTimers
     private readonly Dictionary<string, ActorSelection> _others = [];
     private readonly Dictionary<int, HashSet<IActorRef>> _wanting = [];
     private readonly Queue<(ClusterNode From, Ping Ping, long Ask)> _pings = new();
+    private bool _hasFailed;
     private long _asks;
     private long _answers;
 
@@ -72,10 +74,31 @@ internal sealed class GuardActor : ActorBase, IWithTimers
     protected override void PostStop()
     {
         _parts.Table.DeadlineMs = long.MinValue;
+        _parts.Picture = GuardPicture.None;
         _cluster.Unsubscribe(Self);
     }
 
     protected override bool Receive(object message)
+    {
+        if (_hasFailed) return true;
+        try
+        {
+            var isKnown = Handle(message);
+            if (message is Tick or ClusterEvent.CurrentClusterState or DrainNow or PartNow) _parts.Picture = _guard.Picture(NowMs);
+            return isKnown;
+        }
+        catch (Exception failure)
+        {
+            // What it knew cannot be relied on, and one that began anew would know nothing of what is open here: the node ends.
+            _hasFailed = true;
+            Context.GetLogger().Error(failure, "The guard of this node failed: it serves nothing any more and leaves the cluster");
+            _parts.Table.CloseAll();
+            _ = CoordinatedShutdown.Get(Context.System).Run(GuardFailed.Instance);
+            return true;
+        }
+    }
+
+    private bool Handle(object message)
     {
         switch (message)
         {
@@ -180,7 +203,6 @@ internal sealed class GuardActor : ActorBase, IWithTimers
 
         while (_guard.Claims.Closed.TryDequeue(out var life)) _parts.OnClosed(life);
         while (_guard.Outgoing.TryDequeue(out var next)) OtherGuard(next.To.Address).Tell(new GuardEnvelope(_self, next.Message));
-        _parts.Picture = _guard.Picture(NowMs);
     }
 
     private ActorSelection OtherGuard(string address)
@@ -203,6 +225,13 @@ internal sealed class GuardActor : ActorBase, IWithTimers
         MemberStatus.Down or MemberStatus.Removed => Standing.Down,
         _ => Standing.Joining,
     };
+
+    private sealed class GuardFailed : CoordinatedShutdown.Reason
+    {
+        public static GuardFailed Instance { get; } = new();
+
+        public override int ExitCode => Hosting.ExitCodes.Failure;
+    }
 
     private sealed class Tick
     {

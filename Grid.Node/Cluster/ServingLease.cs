@@ -13,6 +13,7 @@ internal sealed class ServingLease(ClusterNode self, LeaseTimings timings, long 
     private const long Endless = long.MaxValue;
 
     private readonly List<Sent> _sent = [];
+    private readonly HashSet<ClusterNode> _parted = [];
     private ClusterView _view = ClusterView.Empty;
     private long _number;
     private long _answeredMs = long.MinValue;
@@ -25,10 +26,15 @@ internal sealed class ServingLease(ClusterNode self, LeaseTimings timings, long 
     /// <summary>Members there were before a downing left fewer than half of them; a majority of so many must be up again before this node serves. 0: none.</summary>
     public int Owed => _owed;
 
+    /// <summary>A member has said that it leaves and serves nothing any more.</summary>
+    public void OnParting(ClusterNode node) => _parted.Add(node);
+
     /// <summary>The members have changed.</summary>
     public void OnView(ClusterView view)
     {
-        var before = _view.Members.Count;
+        // Who has parted was not downed: nobody need fear that it serves on.
+        var before = _view.Members.Keys.Count(node => view.Has(node) || !_parted.Contains(node));
+        _parted.RemoveWhere(node => !view.Has(node));
         if (view.Members.Count * 2 < before) _owed = Math.Max(_owed, before);
         if (_owed > 0 && view.Members.Values.Count(standing => standing == Standing.Up) * 2 > _owed) _owed = 0;
         _view = view;

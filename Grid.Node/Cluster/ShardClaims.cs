@@ -43,7 +43,7 @@ internal sealed class ShardClaims(ClusterNode self, LeaseTimings timings, PingBo
         }
 
         foreach (var (node, removal) in _removed)
-            if (nowMs - removal.AtMs > 4 * timings.OverAfterMs && !_parted.Contains(node)) _removed.Remove(node);
+            if (nowMs - removal.AtMs > 4 * timings.OverAfterMs) _removed.Remove(node);
         _parted.RemoveWhere(node => !view.Has(node) && !_removed.ContainsKey(node));
         _view = view;
         // Who granted before somebody was removed may have answered that one's pings since: everybody is asked anew.

@@ -24,6 +24,17 @@ internal sealed class ShardTable(int shardCount)
     /// <summary>The shard's life while it is open; else null.</summary>
     public ShardLife? Find(int shard) => Volatile.Read(ref _lives[shard]);
 
+    /// <summary>Nothing is served any more.</summary>
+    public void CloseAll()
+    {
+        DeadlineMs = long.MinValue;
+        for (var shard = 0; shard < _lives.Length; shard++)
+        {
+            Find(shard)?.Close();
+            Set(shard, null);
+        }
+    }
+
     /// <summary>Opens a shard, or (null) takes a closed one away.</summary>
     public void Set(int shard, ShardLife? life) => Volatile.Write(ref _lives[shard], life);
 }
@@ -52,8 +63,13 @@ internal sealed class ShardLife(int shard, ulong incarnation, IReadOnlyList<stri
     public bool MayPull(in ObjectKey key, TimeSpan within)
     {
         if (Warm.Count == 0 || Volatile.Read(ref _isOver)) return false;
-        if (Environment.TickCount64 - _openedMs > within.TotalMilliseconds) EndPulling();
-        lock (_pulled) return _pulled.Add(key);
+        lock (_pulled)
+        {
+            if (Environment.TickCount64 - _openedMs <= within.TotalMilliseconds) return _pulled.Add(key);
+            EndPulling();
+            _pulled.Clear();
+            return false;
+        }
     }
 
     public int Shard { get; } = shard;

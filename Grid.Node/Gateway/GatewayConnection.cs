@@ -81,11 +81,7 @@ internal sealed class GatewayConnection : IRequestSink
     /// <summary>Claims what an actor that has stopped leaves unanswered.</summary>
     public void Claim(ObjectEntry entry)
     {
-        foreach (var request in _requests.All())
-        {
-            if (request.Target != entry) continue;
-            if (!request.TryClaimQueued("the object's owner stopped")) request.TryClaimTaken("the object's owner failed");
-        }
+        foreach (var request in _requests.All()) request.ClaimFrom(entry);
     }
 
     /// <summary>Asks the client to send no more on this connection.</summary>

@@ -56,6 +56,10 @@ internal static class AkkaConfig
         var phaseTimeout = config.GetTimeSpan(phase);
         if (phaseTimeout <= handoffTimeout)
             throw StartupException.Setting($"{phase} ({phaseTimeout.TotalSeconds:0.#} s) must be longer than {handoff} ({handoffTimeout.TotalSeconds:0.#} s)");
+        const string part = "akka.coordinated-shutdown.phases.grid-part.timeout";
+        var partTimeout = config.GetTimeSpan(part);
+        if (partTimeout < (settings.Stop.Timeout / 4) + TimeSpan.FromSeconds(3))
+            throw StartupException.Setting($"{part} ({partTimeout.TotalSeconds:0.#} s) must be 3 s longer than a quarter of grid.stop.timeout ({settings.Stop.Timeout.TotalSeconds:0.#} s)");
         if (settings.Stop.Timeout <= phaseTimeout)
             throw StartupException.Setting($"grid.stop.timeout ({settings.Stop.Timeout.TotalSeconds:0.#} s) must be longer than {phase} ({phaseTimeout.TotalSeconds:0.#} s)");
     }

@@ -133,20 +133,21 @@ internal sealed class GridNode : INodeStatusSource
     /// </summary>
     private void RegisterLeaving(ActorSystem system, IActorRef guard)
     {
-        CoordinatedShutdown.Get(system).AddTask(CoordinatedShutdown.PhaseClusterLeave, "grid-part", async () =>
+        CoordinatedShutdown.Get(system).AddTask("grid-part", "grid-part", async () =>
         {
             var objects = _objects!;
             objects.IsLeaving = true;
-            await Task.WhenAll(_connections.DrainAsync(_settings.Stop.Timeout / 4, CancellationToken.None), KeptAreFetchedAsync(objects.Aside));
+            await Task.WhenAll(_connections.DrainAsync(_settings.Stop.Timeout / 4, CancellationToken.None), KeptAreFetchedAsync(objects.Aside, _settings.Stop.Timeout / 4));
             await guard.Ask<PartNow>(PartNow.Instance, TimeSpan.FromSeconds(2));
             return Akka.Done.Instance;
         });
     }
 
     /// <summary>Waits until the others have fetched what this node keeps for them; what they do not come for in time is dropped.</summary>
-    private static async Task KeptAreFetchedAsync(KeptAside aside)
+    private static async Task KeptAreFetchedAsync(KeptAside aside, TimeSpan patience)
     {
-        while (aside.Count > 0)
+        var deadline = Environment.TickCount64 + (long)patience.TotalMilliseconds;
+        while (aside.Count > 0 && Environment.TickCount64 < deadline)
         {
             await Task.Delay(20);
             aside.DropExpired();
@@ -158,7 +159,7 @@ internal sealed class GridNode : INodeStatusSource
         (from node in _guard!.Picture.Nodes where node.IsDraining select node.IsSelf ? new Address("akka", _settings.Cluster.Name) : Address.Parse(node.Node.Address)).ToHashSet();
 
     private IReadOnlyList<Address> Peers() =>
-        [.. from node in _guard!.Picture.Nodes where !node.IsSelf && node is { IsReachable: true, Standing: Standing.Up } select Address.Parse(node.Node.Address)];
+        [.. from node in _guard!.Picture.Nodes where node is { IsSelf: false, IsReachable: true, IsDraining: false, Standing: Standing.Up } select Address.Parse(node.Node.Address)];
 
     private PoolsSettings PoolsSettings() => new()
     {
@@ -227,9 +228,9 @@ internal sealed class GridNode : INodeStatusSource
         if (_objects is { IsHandingOver: false } objects)
         {
             objects.IsHandingOver = true;
-            if (HasPeers)
+            if (HasPeers && _system is { WhenTerminated.IsCompleted: false })
             {
-                await objects.Guard.Ask<DrainNow>(DrainNow.Instance, cancellation);
+                await objects.Guard.Ask<DrainNow>(DrainNow.Instance, TimeSpan.FromSeconds(2), cancellation);
                 // Whoever allocates shards should know before the hand-off begins.
                 await Task.Delay(_settings.Cluster.Lease.PingInterval / 2, cancellation);
             }

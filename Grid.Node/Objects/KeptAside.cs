@@ -15,6 +15,8 @@ internal sealed class KeptAside(PageStore store, HandOffSettings settings)
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<ObjectKey, Kept> _kept = [];
+    private readonly Dictionary<int, HashSet<ObjectKey>> _byShard = [];
+    private readonly Queue<(ObjectKey Key, Kept Kept)> _byAge = new();
     private readonly Queue<ObjectKey> _unannounced = new();
     private long _bytes;
     private long _sent;
@@ -39,7 +41,11 @@ internal sealed class KeptAside(PageStore store, HandOffSettings settings)
         {
             if (_bytes + bytes > settings.Bytes || _kept.ContainsKey(key)) return false;
             _bytes += bytes;
-            _kept.Add(key, new Kept(index, pool, shard, bytes, Environment.TickCount64 + (long)settings.Time.TotalMilliseconds));
+            var kept = new Kept(index, pool, shard, bytes, Environment.TickCount64 + (long)settings.Time.TotalMilliseconds);
+            _kept.Add(key, kept);
+            _byAge.Enqueue((key, kept));
+            if (!_byShard.TryGetValue(shard, out var keys)) _byShard.Add(shard, keys = []);
+            keys.Add(key);
             _unannounced.Enqueue(key);
             return true;
         }
@@ -64,9 +70,10 @@ internal sealed class KeptAside(PageStore store, HandOffSettings settings)
         lock (_gate)
         {
             var any = false;
-            foreach (var (key, kept) in _kept.ToArray())
+            if (!_byShard.TryGetValue(shard, out var keys)) return false;
+            foreach (var key in keys.ToArray())
             {
-                if (kept.Shard != shard) continue;
+                var kept = _kept[key];
                 kept.Heir ??= incarnation;
                 if (kept.Heir == incarnation) any = true;
                 else Free(key, kept);
@@ -139,14 +146,22 @@ internal sealed class KeptAside(PageStore store, HandOffSettings settings)
         lock (_gate)
         {
             var now = Environment.TickCount64;
-            foreach (var (key, kept) in _kept.ToArray())
-                if (now > kept.ExpiresMs) Free(key, kept);
+            // They are kept equally long: the oldest expire first.
+            while (_byAge.TryPeek(out var oldest) && (now > oldest.Kept.ExpiresMs || !IsKept(oldest.Key, oldest.Kept)))
+            {
+                _byAge.Dequeue();
+                if (IsKept(oldest.Key, oldest.Kept)) Free(oldest.Key, oldest.Kept);
+            }
         }
     }
+
+    private bool IsKept(ObjectKey key, Kept kept) => _kept.TryGetValue(key, out var now) && now == kept;
 
     private Kept Forget(ObjectKey key, Kept kept)
     {
         _kept.Remove(key);
+        if (_byShard[kept.Shard] is { Count: > 1 } keys) keys.Remove(key);
+        else _byShard.Remove(kept.Shard);
         _bytes -= kept.Bytes;
         return kept;
     }

@@ -116,7 +116,16 @@ internal abstract class ObjectActor : ActorBase
     protected sealed override void PreStart()
     {
         base.PreStart();
-        EnterShard();
+        try
+        {
+            EnterShard();
+        }
+        catch (Exception failure)
+        {
+            // Not let through: an actor that fails here is never told that it has ended, and its shard could not be closed any more.
+            _log.Error(failure, "Object {0} could not begin", Key);
+            Context.Stop(Self);
+        }
     }
 
     protected override bool Receive(object message)
@@ -174,12 +183,18 @@ internal abstract class ObjectActor : ActorBase
 
     protected override void PostStop()
     {
-        LeaveRegistry();
-        if (_entry is not null) Pool.Counters.ObjectStopped();
-        ReleasePages();
-        base.PostStop();
-        // The last thing: whoever waits for it may serve the shard from now on.
-        if (_life?.Leave() == true) Services.Guard.Tell(new ShardEmptied(_shard));
+        try
+        {
+            LeaveRegistry();
+            if (_entry is not null) Pool.Counters.ObjectStopped();
+            ReleasePages();
+            base.PostStop();
+        }
+        finally
+        {
+            // The last thing, whatever happens: whoever waits for it may serve the shard from now on.
+            if (_life?.Leave() == true) Services.Guard.Tell(new ShardEmptied(_shard));
+        }
     }
 
     /// <summary>The object has ended: its pages go.</summary>

@@ -29,6 +29,10 @@ internal sealed class ObjectRequest(IRequestSink sink)
     private const int Taken = 2;
     private const int Answered = 3;
 
+    /// <summary>The state's bits; above them the number of the use, which grows whenever the request goes back to the pool.</summary>
+    private const int StateMask = 3;
+    private const int NextUse = 4;
+
     private int _state;
     private BatchEntry[]? _entries;
     private PageRef[]? _pages;
@@ -148,10 +152,10 @@ internal sealed class ObjectRequest(IRequestSink sink)
     }
 
     /// <summary>Whether it waits in a mailbox.</summary>
-    public bool IsQueued => Volatile.Read(ref _state) == Queued;
+    public bool IsQueued => (Volatile.Read(ref _state) & StateMask) == Queued;
 
     /// <summary>What it is and how far, for the log; empty: nobody waits for it.</summary>
-    public string Describe() => Volatile.Read(ref _state) switch
+    public string Describe() => (Volatile.Read(ref _state) & StateMask) switch
     {
         Queued => $"{Opcode} of {Key}, queued{(Target is { } target ? $" for {target.Actor.Path.Name}{(target.IsClosed ? ", which has ended" : "")}" : " until its object is found")}",
         Taken => $"{Opcode} of {Key}, begun",
@@ -165,7 +169,7 @@ internal sealed class ObjectRequest(IRequestSink sink)
     public bool Takes => (Flags & RequestFlags.Take) != 0 || ((Flags & RequestFlags.Keep) == 0 && Pool.Options.GetTakesByDefault);
 
     /// <summary>Gateway: about to be told to an actor.</summary>
-    public void MarkQueued() => Volatile.Write(ref _state, Queued);
+    public void MarkQueued() => Volatile.Write(ref _state, (_state & ~StateMask) | Queued);
 
     /// <summary>
     /// Tells it to an object's actor. Where the actor has stopped meanwhile, the request is claimed here, for the watcher may have looked before.
@@ -178,14 +182,25 @@ internal sealed class ObjectRequest(IRequestSink sink)
     }
 
     /// <summary>Actor: takes it; false where it was claimed meanwhile.</summary>
-    public bool TryTake() => Interlocked.CompareExchange(ref _state, Taken, Queued) == Queued;
+    public bool TryTake() => TryMove(Volatile.Read(ref _state), Queued, Taken);
 
     /// <summary>Gateway: claims it while it is still queued and answers in the actor's place; false where the actor was faster.</summary>
-    public bool TryClaimQueued(string text) => TryClaim(Queued, Status.NotServing, text);
+    public bool TryClaimQueued(string text) => TryClaim(Volatile.Read(ref _state), Queued, Status.NotServing, text);
 
-    /// <summary>Gateway: claims it from an actor that took it and died.</summary>
-    public bool TryClaimTaken(string text) =>
-        TryClaim(Taken, Opcode == Opcode.ListPages || (Opcode is Opcode.Get or Opcode.GetBatch && !Takes) ? Status.NotServing : Status.FailedUnknown, text);
+    /// <summary>
+    /// Gateway: claims what was told to an actor that has ended, taken or not. By the use that was seen before the target: meanwhile it may be answered, in the pool, and somebody else's.
+    /// </summary>
+    public void ClaimFrom(ObjectEntry ended)
+    {
+        var seen = Volatile.Read(ref _state);
+        if (Target != ended) return;
+        if (TryClaim(seen, Queued, Status.NotServing, "the object's owner stopped")) return;
+        var opcode = Opcode;
+        var status = opcode == Opcode.ListPages || (opcode is Opcode.Get or Opcode.GetBatch && (Flags & RequestFlags.Take) == 0 && ((Flags & RequestFlags.Keep) != 0 || Pool is not { Options.GetTakesByDefault: true }))
+            ? Status.NotServing
+            : Status.FailedUnknown;
+        TryClaim(seen, Taken, status, "the object's owner failed");
+    }
 
     /// <summary>Answers with a body, which is made here.</summary>
     public void AnswerBody(Status status, ObjectVersion version, WriteBody write)
@@ -234,7 +249,7 @@ internal sealed class ObjectRequest(IRequestSink sink)
     /// <summary>Gateway: back to the pool.</summary>
     public void Reset()
     {
-        Volatile.Write(ref _state, Idle);
+        Volatile.Write(ref _state, unchecked((_state & ~StateMask) + NextUse) | Idle);
         Pool = null!;
         Page = default;
         Refusal = RefusalReason.None;
@@ -254,9 +269,12 @@ internal sealed class ObjectRequest(IRequestSink sink)
         Bits = default;
     }
 
-    private bool TryClaim(int from, Status status, string text)
+    private bool TryMove(int seen, int from, int to) =>
+        (seen & StateMask) == from && Interlocked.CompareExchange(ref _state, (seen & ~StateMask) | to, seen) == seen;
+
+    private bool TryClaim(int seen, int from, Status status, string text)
     {
-        if (Interlocked.CompareExchange(ref _state, Answered, from) != from) return false;
+        if (!TryMove(seen, from, Answered)) return false;
         IsReusable = false;
         Status = status;
         Text = text;
@@ -267,7 +285,7 @@ internal sealed class ObjectRequest(IRequestSink sink)
 
     private void Finish()
     {
-        if (Interlocked.CompareExchange(ref _state, Answered, Taken) == Taken) sink.Complete(this);
+        if (TryMove(Volatile.Read(ref _state), Taken, Answered)) sink.Complete(this);
     }
 }
 

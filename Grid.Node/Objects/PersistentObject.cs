@@ -65,8 +65,14 @@ internal sealed class PersistentObject : ObjectActor
 
     protected override void PostStop()
     {
-        _upkeep.Stop();
-        base.PostStop();
+        try
+        {
+            _upkeep.Stop();
+        }
+        finally
+        {
+            base.PostStop();
+        }
     }
 
     protected override void Serve(ObjectRequest request)

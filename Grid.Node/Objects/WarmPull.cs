@@ -20,7 +20,9 @@ internal sealed class WarmPull(TimeSpan within, TimeSpan time, ILogger log) : IA
     public TimeSpan Within { get; } = within;
 
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(1);
+    private const int AtOnce = 8;
     private readonly SemaphoreSlim _gate = new(1);
+    private readonly SemaphoreSlim _turns = new(AtOnce);
     private readonly Dictionary<string, GridClient> _peers = [];
     private long _adopted;
 
@@ -38,6 +40,7 @@ internal sealed class WarmPull(TimeSpan within, TimeSpan time, ILogger log) : IA
         await _gate.WaitAsync().ConfigureAwait(false);
         foreach (var peer in _peers.Values) await peer.DisposeAsync().ConfigureAwait(false);
         _gate.Dispose();
+        _turns.Dispose();
     }
 
     private async Task RunAsync(ObjectKey key, ShardLife life, IActorRef to)
@@ -48,12 +51,21 @@ internal sealed class WarmPull(TimeSpan within, TimeSpan time, ILogger log) : IA
         {
             try
             {
-                await PullAsync(address, key, life.Incarnation, parts, deadline.Token).ConfigureAwait(false);
+                // A few at a time: what is on its way lies in memory that nobody counts.
+                await _turns.WaitAsync(deadline.Token).ConfigureAwait(false);
+                try
+                {
+                    await PullAsync(address, key, life.Incarnation, parts, deadline.Token).ConfigureAwait(false);
+                }
+                finally
+                {
+                    _turns.Release();
+                }
             }
-            catch (Exception failure) when (failure is GridException or OperationCanceledException or ObjectDisposedException or ProtocolException)
+            catch (Exception failure)
             {
-                // Likely gone. The objects that follow need not wait for it, too.
-                life.EndPulling();
+                // Where the node is gone the objects that follow need not wait for it, too; one that was too slow for one object may serve the next.
+                if (failure is not OperationCanceledException) life.EndPulling();
                 log.LogInformation("Pages of {Object} that {Node} kept did not come, or not all: {Reason}", key, address, failure.Message);
             }
         }
