@@ -146,7 +146,8 @@ public sealed class FormationTests(PostgresServer server, ITestOutputHelper outp
         .With("grid.node.name", $"node-{node}")
         .With("grid.gateway.port", "7070")
         .With("grid.admin.port", "7071")
-        .With("grid.cluster.port", "7072") with { Host = Address(node) };
+        .With("grid.cluster.port", "7072") with
+    { Host = Address(node) };
 
     private NodeSetup Seeds(int node) => OnPostgres(node)
         .With("grid.cluster.seed-nodes", $"[{string.Join(',', Enumerable.Range(1, 3).Select(seed => $"\"{Address(seed)}:7072\""))}]");

@@ -88,7 +88,8 @@ public sealed class ClusterOfNodes : IAsyncDisposable
             .With("grid.gateway.port", DataPort.ToString(CultureInfo.InvariantCulture))
             .With("grid.admin.port", "7071")
             .With("grid.cluster.port", "7072")
-            .With("grid.cluster.seed-nodes", string.Join(',', Enumerable.Range(1, _seeds).Select(seed => $"{Address(seed)}:7072"))) with { Host = Address(node) };
+            .With("grid.cluster.seed-nodes", string.Join(',', Enumerable.Range(1, _seeds).Select(seed => $"{Address(seed)}:7072"))) with
+        { Host = Address(node) };
         return NodeProcess.StartAsync(_more(setup), _output);
     }
 }
