@@ -120,14 +120,15 @@ internal sealed class FrameMutator
         }
     }
 
-    private byte[] NextControl(ulong correlation) => _random.Next(7) switch
+    private byte[] NextControl(ulong correlation) => _random.Next(8) switch
     {
-        0 => RawConnection.Frame((Opcode)_random.Next(41, 64), correlation, AnyBytes(_random.Next(64))),
+        0 => RawConnection.Frame((Opcode)_random.Next((int)Opcode.PullPages + 1, (int)Opcode.Echo), correlation, AnyBytes(_random.Next(64))),
         1 => RawConnection.Frame(Opcode.Topology, correlation, []),
         2 => RawConnection.Frame(Opcode.Ping, correlation, []),
         3 => RawConnection.Frame(Opcode.PoolStat, correlation, Text($"no-{_random.Next()}")),
         4 => RawConnection.Frame(Opcode.ListObjects, correlation, Bodies.Write((ref writer) => new ObjectListRequest(AnyPool(), AnyObject(), AnyCount(), _random.Next(2) == 0).Write(ref writer))),
         5 => RawConnection.Frame(Opcode.VerifyObject, correlation, Bodies.Write((ref writer) => new VerifyRequest(AnyPool(), AnyObject(), AnyNumber(), AnyCount()).Write(ref writer))),
+        6 => RawConnection.Frame(Opcode.PullPages, correlation, Bodies.Write((ref writer) => new PullRequest(new ObjectKey(AnyPool(), AnyObject()), AnyNumber()).Write(ref writer))),
         _ => RawConnection.Frame(Opcode.PoolOpen, correlation, Text(new string((char)_random.Next(32, 0x3000), _random.Next(300)))),
     };
 
