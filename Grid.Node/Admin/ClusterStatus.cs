@@ -87,7 +87,7 @@ public sealed record ClusterNodeStatus
         DataAddress = node.Card?.DataAddress ?? "",
         AdminAddress = node.Card?.AdminAddress ?? "",
         Version = node.Card?.Version ?? "",
-        Status = node is { IsDraining: true, Standing: Standing.Up } ? "draining" : JsonNames.Of(node.Standing),
+        Status = node is { IsDraining: true, Standing: Standing.Up } ? "draining" : node.Word,
         Reachable = node.IsReachable,
         Self = node.IsSelf,
         Shards = node.Open is { } open ? [.. Enumerable.Range(0, open.Length).Where(shard => open[shard])] : [],

@@ -46,8 +46,6 @@ internal sealed class Guard
     /// <summary>Messages to send.</summary>
     public Queue<(ClusterNode To, GuardMessage Message)> Outgoing => Claims.Outgoing;
 
-    public ClusterView View => _view;
-
     /// <summary>Members there were before a downing left fewer than half of them; 0: none.</summary>
     public int Owed => _lease.Owed;
 

@@ -11,7 +11,17 @@ namespace Grid.Node.Cluster;
 /// <param name="IsDraining">Whether it is about to leave.</param>
 /// <param name="Card">What it said of itself; null: nothing yet.</param>
 /// <param name="Open">The shards it said it serves.</param>
-internal sealed record SeenNode(ClusterNode Node, Standing Standing, bool IsReachable, bool IsSelf, bool IsDraining, NodeCard? Card, BitArray? Open);
+internal sealed record SeenNode(ClusterNode Node, Standing Standing, bool IsReachable, bool IsSelf, bool IsDraining, NodeCard? Card, BitArray? Open)
+{
+    /// <summary>The word for its standing, on the wire and in JSON.</summary>
+    public string Word => Standing switch
+    {
+        Standing.Joining => "joining",
+        Standing.Up => "up",
+        Standing.Leaving => "leaving",
+        _ => "down",
+    };
+}
 
 /// <summary>What a node's guard knew at one instant.</summary>
 /// <param name="Nodes">The members, by address.</param>
@@ -34,17 +44,9 @@ internal sealed record GuardPicture(IReadOnlyList<SeenNode> Nodes, long Deadline
             if (node.Card is not { } card) continue;
             for (var shard = 0; shard < Math.Min(ShardCount, node.Open?.Length ?? 0); shard++)
                 if (node.Open![shard]) owners[shard] = nodes.Count;
-            nodes.Add(new TopologyNode(card.Name, card.DataAddress, !node.IsReachable ? "unreachable" : node.IsDraining ? "draining" : Word(node.Standing)));
+            nodes.Add(new TopologyNode(card.Name, card.DataAddress, !node.IsReachable ? "unreachable" : node.IsDraining ? "draining" : node.Word));
         }
 
         return new Topology(nodes, owners);
     }
-
-    private static string Word(Standing standing) => standing switch
-    {
-        Standing.Joining => "joining",
-        Standing.Up => "up",
-        Standing.Leaving => "leaving",
-        _ => "down",
-    };
 }

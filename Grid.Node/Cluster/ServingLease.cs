@@ -9,7 +9,7 @@ namespace Grid.Node.Cluster;
 /// <param name="mayServeFromMs">Before that it serves nothing: a cluster that formed anew waits until no lease of one before it can run.</param>
 internal sealed class ServingLease(ClusterNode self, LeaseTimings timings, long mayServeFromMs)
 {
-    /// <summary>Every node is alone in no time: a lease that nobody else could break.</summary>
+    /// <summary>The lease of a node that is the only member: nobody can join, and so take anything over, without it.</summary>
     private const long Endless = long.MaxValue;
 
     private readonly List<Sent> _sent = [];
@@ -19,9 +19,6 @@ internal sealed class ServingLease(ClusterNode self, LeaseTimings timings, long 
     private long _answeredMs = long.MinValue;
     private int _owed;
     private bool _isGivenUp;
-
-    /// <summary>The newest ping's number.</summary>
-    public long Number => _number;
 
     /// <summary>Members there were before a downing left fewer than half of them; a majority of so many must be up again before this node serves. 0: none.</summary>
     public int Owed => _owed;

@@ -209,22 +209,11 @@ internal sealed class GatewayConnection : IRequestSink
             case Opcode.Echo when _services.Limits.Echo:
                 request.AnswerDirectly(Status.Ok);
                 return true;
-            case Opcode.PullPages:
+            case Opcode.Topology or (>= Opcode.PoolCreate and <= Opcode.PullPages):
                 try
                 {
-                    HandOut(body, request);
-                    return true;
-                }
-                catch (ProtocolException wrong)
-                {
-                    request.FailDirectly(Status.Malformed, wrong.Message);
-                    return !IsMalformed(wrong.Message);
-                }
-
-            case Opcode.Topology or (>= Opcode.PoolCreate and <= Opcode.VerifyObject):
-                try
-                {
-                    if (header.Opcode is Opcode.ListObjects or Opcode.VerifyObject) PoolListings.Start(header.Opcode, body, request, _services, _hello);
+                    if (header.Opcode == Opcode.PullPages) HandOut(body, request);
+                    else if (header.Opcode is Opcode.ListObjects or Opcode.VerifyObject) PoolListings.Start(header.Opcode, body, request, _services, _hello);
                     else ControlOperations.Start(header.Opcode, body, request, _services, _hello);
                     return true;
                 }

@@ -15,9 +15,7 @@ internal static class AkkaConfig
     public static Config Build(GridSettings settings, params ReadOnlySpan<Config> parts)
     {
         var config = new Config(HoconText.Parse(SettingLayers.Resource("akka.conf"), "akka.conf"));
-        // Each adds its serializers by itself when it is first used: too late for what other nodes have sent before.
-        foreach (var late in (ReadOnlySpan<Config>)[ClusterSharding.DefaultConfig(), DistributedData.DefaultConfig()])
-            config = config.WithFallback(ConfigurationFactory.ParseString($"akka.actor {{ {late.GetConfig("akka.actor")} }}"));
+        config = config.WithFallback(HoconText.ActorSection(ClusterSharding.DefaultConfig())).WithFallback(HoconText.ActorSection(DistributedData.DefaultConfig()));
         foreach (var part in parts) config = part.WithFallback(config);
         config = settings.AkkaOverrides.WithFallback(FromSettings(settings).WithFallback(config));
         CheckTimings(settings, config);

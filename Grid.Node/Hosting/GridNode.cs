@@ -87,7 +87,7 @@ internal sealed class GridNode : INodeStatusSource
             Store = _store,
             Shards = shards,
             Aside = new KeptAside(_store, _settings.Cluster.HandOff),
-            Pull = new WarmPull(_settings.Cluster.HandOff.Time, _settings.Cluster.HandOff.PullTimeout, _loggers.CreateLogger("Grid.HandOff")),
+            Pull = new WarmPull(_settings.Cluster.HandOff, _loggers.CreateLogger("Grid.HandOff")),
             HasPeers = () => HasPeers,
             Pools = _pools,
             Journal = _journal,
@@ -147,11 +147,7 @@ internal sealed class GridNode : INodeStatusSource
     private static async Task KeptAreFetchedAsync(KeptAside aside, TimeSpan patience)
     {
         var deadline = Environment.TickCount64 + (long)patience.TotalMilliseconds;
-        while (aside.Count > 0 && Environment.TickCount64 < deadline)
-        {
-            await Task.Delay(20);
-            aside.DropExpired();
-        }
+        while (aside.Count > 0 && Environment.TickCount64 < deadline) await Task.Delay(20);
     }
 
     /// <summary>The nodes that are about to leave, as their regions' references name them: this one's own has no host.</summary>
@@ -309,8 +305,10 @@ internal sealed class GridNode : INodeStatusSource
     {
         if (_cluster is not { } cluster) return ReadinessResult.NotReady("not started");
         var status = cluster.SelfMember.Status;
-        if (status == Akka.Cluster.MemberStatus.Up && _objects?.Shards.IsServing != true) return ReadinessResult.NotReady("no majority of the cluster has answered this node's pings lately: it may not serve");
-        return status == Akka.Cluster.MemberStatus.Up ? ReadinessResult.Ok($"{cluster.State.Members.Count} members") : ReadinessResult.NotReady($"this node is {status}");
+        if (status != Akka.Cluster.MemberStatus.Up) return ReadinessResult.NotReady($"this node is {status}");
+        return _objects?.Shards.IsServing == true
+            ? ReadinessResult.Ok($"{cluster.State.Members.Count} members")
+            : ReadinessResult.NotReady("no majority of the cluster has answered this node's pings lately: it may not serve");
     }
 
     private sealed class NodeStops : CoordinatedShutdown.Reason

@@ -1,3 +1,4 @@
+using Akka.Configuration;
 using Akka.Configuration.Hocon;
 
 namespace Grid.Node.Hosting;
@@ -20,6 +21,12 @@ internal sealed record SettingValue(string Path, string Text, IReadOnlyList<stri
 internal static class HoconText
 {
     private const int DepthMax = 32;
+
+    /// <summary>
+    /// What a module's defaults say of actors: its serializers, above all. Akka adds them when the module is first used, which is too late for what other nodes have sent before.
+    /// </summary>
+    /// <param name="defaults">The module's defaults.</param>
+    public static Config ActorSection(Config defaults) => ConfigurationFactory.ParseString($"akka.actor {{ {defaults.GetConfig("akka.actor")} }}");
 
     /// <summary>Parses a file.</summary>
     public static HoconRoot ParseFile(string path)

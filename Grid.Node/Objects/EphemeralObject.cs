@@ -51,7 +51,7 @@ internal sealed class EphemeralObject(ObjectServices services, ObjectKey key, Po
         if (message is PagesPulled pulled)
         {
             _isPulling = false;
-            Services.Pull.Count(Adopt(pulled));
+            Adopt(pulled);
             if (!IsStopping) EnterRegistry();
             StopWhenIdle();
             return true;
@@ -99,9 +99,8 @@ internal sealed class EphemeralObject(ObjectServices services, ObjectKey key, Po
     }
 
     /// <summary>Installs what another node kept of this object; what there is no room or quota for is a miss.</summary>
-    private int Adopt(PagesPulled pulled)
+    private void Adopt(PagesPulled pulled)
     {
-        var adopted = 0;
         foreach (var part in pulled.Parts)
         {
             var reader = new BodyReader(new ReadOnlySequence<byte>(part));
@@ -111,19 +110,16 @@ internal sealed class EphemeralObject(ObjectServices services, ObjectKey key, Po
             {
                 var index = reader.UInt32();
                 var bytes = reader.Raw(pageBytes);
-                if (!Pool.Quota.TryTake(1)) return adopted;
+                if (!Pool.Quota.TryTake(1)) return;
                 if (!Services.Store.TryStore(Pool.Account, bytes, out var page))
                 {
                     Pool.Quota.Give(1);
-                    return adopted;
+                    return;
                 }
 
                 Install(index, page);
-                adopted++;
             }
         }
-
-        return adopted;
     }
 
     private void Get(ObjectRequest request)

@@ -19,7 +19,6 @@ internal sealed class KeptAside(PageStore store, HandOffSettings settings)
     private readonly Queue<(ObjectKey Key, Kept Kept)> _byAge = new();
     private readonly Queue<ObjectKey> _unannounced = new();
     private long _bytes;
-    private long _sent;
 
     /// <summary>Objects kept.</summary>
     public int Count
@@ -29,9 +28,6 @@ internal sealed class KeptAside(PageStore store, HandOffSettings settings)
             lock (_gate) return _kept.Count;
         }
     }
-
-    /// <summary>Pages that others have pulled since the start.</summary>
-    public long Sent => Volatile.Read(ref _sent);
 
     /// <summary>Keeps an ended object's pages; false where there are too many: they are the caller's still.</summary>
     public bool TryKeep(ObjectKey key, int shard, PoolEntry pool, AccountedIndex index)
@@ -100,31 +96,22 @@ internal sealed class KeptAside(PageStore store, HandOffSettings settings)
 
             var pageBytes = kept.Pool.Options.PageSizeBytes;
             var found = new List<IndexEntry>();
-            kept.Index.Collect(0, (ProtocolLimits.MaxBatchBytes / (pageBytes + sizeof(uint))) - 1, ProtocolLimits.MaxBatchBytes / (pageBytes + sizeof(uint)), found);
-            var pages = new List<(uint Index, byte[] Bytes)>(found.Count);
-            foreach (var entry in found)
+            var most = ProtocolLimits.MaxBatchBytes / (pageBytes + sizeof(uint));
+            kept.Index.Collect(0, most - 1, most, found);
+            var there = found.FindAll(entry => store.TryPin(entry.Page));
+            output.UInt32(kept.Index.Count > found.Count ? 1u : 0u);
+            output.UInt32((uint)there.Count);
+            var bytes = new byte[pageBytes];
+            foreach (var entry in there)
             {
-                if (store.TryPin(entry.Page))
-                {
-                    var bytes = new byte[pageBytes];
-                    store.CopyTo(entry.Page, bytes);
-                    store.Unpin(entry.Page);
-                    pages.Add((entry.Index, bytes));
-                }
-
-                kept.Index.Remove(entry.Index);
-            }
-
-            var more = kept.Index.Count > 0;
-            if (!more) Free(key, kept);
-            _sent += pages.Count;
-            output.UInt32(more ? 1u : 0u);
-            output.UInt32((uint)pages.Count);
-            foreach (var (index, bytes) in pages)
-            {
-                output.UInt32(index);
+                store.CopyTo(entry.Page, bytes);
+                store.Unpin(entry.Page);
+                output.UInt32(entry.Index);
                 output.Raw(bytes);
             }
+
+            foreach (var entry in found) kept.Index.Remove(entry.Index);
+            if (kept.Index.Count == 0) Free(key, kept);
         }
     }
 

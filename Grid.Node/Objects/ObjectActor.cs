@@ -236,17 +236,13 @@ internal abstract class ObjectActor : ActorBase
             case ShardOpened:
                 if (_life is null && !_stopping) EnterShard();
                 return true;
-            case ShardClosed:
-                LeaveRegistry();
-                Context.Parent.Tell(new Passivate(StopObject.Instance));
-                return true;
             case StopObject:
                 _stopping = true;
                 LeaveRegistry();
                 StopWhenIdle();
                 return true;
-            case PoolGone:
-                _isPoolGone = true;
+            case PoolGone or ShardClosed:
+                _isPoolGone |= message is PoolGone;
                 LeaveRegistry();
                 Context.Parent.Tell(new Passivate(StopObject.Instance));
                 return true;

@@ -166,7 +166,7 @@ internal sealed class ObjectRequest(IRequestSink sink)
     public bool IsOutdated => Session is { } session && session.CurrentEpoch > Epoch;
 
     /// <summary>Whether a get removes the page it hits.</summary>
-    public bool Takes => (Flags & RequestFlags.Take) != 0 || ((Flags & RequestFlags.Keep) == 0 && Pool.Options.GetTakesByDefault);
+    public bool Takes => (Flags & RequestFlags.Take) != 0 || ((Flags & RequestFlags.Keep) == 0 && Pool is { Options.GetTakesByDefault: true });
 
     /// <summary>Gateway: about to be told to an actor.</summary>
     public void MarkQueued() => Volatile.Write(ref _state, (_state & ~StateMask) | Queued);
@@ -195,11 +195,8 @@ internal sealed class ObjectRequest(IRequestSink sink)
         var seen = Volatile.Read(ref _state);
         if (Target != ended) return;
         if (TryClaim(seen, Queued, Status.NotServing, "the object's owner stopped")) return;
-        var opcode = Opcode;
-        var status = opcode == Opcode.ListPages || (opcode is Opcode.Get or Opcode.GetBatch && (Flags & RequestFlags.Take) == 0 && ((Flags & RequestFlags.Keep) != 0 || Pool is not { Options.GetTakesByDefault: true }))
-            ? Status.NotServing
-            : Status.FailedUnknown;
-        TryClaim(seen, Taken, status, "the object's owner failed");
+        var changedNothing = Opcode == Opcode.ListPages || (Opcode is Opcode.Get or Opcode.GetBatch && !Takes);
+        TryClaim(seen, Taken, changedNothing ? Status.NotServing : Status.FailedUnknown, "the object's owner failed");
     }
 
     /// <summary>Answers with a body, which is made here.</summary>

@@ -2,6 +2,7 @@ using System.Buffers;
 using Akka.Actor;
 using Grid.Client;
 using Grid.Node.Cluster;
+using Grid.Node.Hosting;
 using Grid.Protocol;
 
 namespace Grid.Node.Objects;
@@ -11,26 +12,18 @@ namespace Grid.Node.Objects;
 internal sealed record PagesPulled(IReadOnlyList<byte[]> Parts);
 
 /// <summary>Brings objects the pages that they had at the node that served their shard before, over the data plane and within a time. What does not come in time is a miss.</summary>
-/// <param name="within">How long others keep pages.</param>
-/// <param name="time">How long an object waits for its own.</param>
+/// <param name="settings">How long others keep pages, and how long an object waits for its own.</param>
 /// <param name="log">The log.</param>
-internal sealed class WarmPull(TimeSpan within, TimeSpan time, ILogger log) : IAsyncDisposable
+internal sealed class WarmPull(HandOffSettings settings, ILogger log) : IAsyncDisposable
 {
-    /// <summary>How long others keep pages.</summary>
-    public TimeSpan Within { get; } = within;
-
-    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(1);
     private const int AtOnce = 8;
+    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(1);
     private readonly SemaphoreSlim _gate = new(1);
     private readonly SemaphoreSlim _turns = new(AtOnce);
     private readonly Dictionary<string, GridClient> _peers = [];
-    private long _adopted;
 
-    /// <summary>Pages that objects took over since the start.</summary>
-    public long Adopted => Volatile.Read(ref _adopted);
-
-    /// <summary>Counts pages that an object took over.</summary>
-    public void Count(int pages) => Interlocked.Add(ref _adopted, pages);
+    /// <summary>How long others keep pages.</summary>
+    public TimeSpan Within => settings.Time;
 
     /// <summary>Asks the nodes that keep something for the shard's life, and tells the object what came.</summary>
     public void Begin(ObjectKey key, ShardLife life, IActorRef to) => _ = RunAsync(key, life, to);
@@ -46,7 +39,7 @@ internal sealed class WarmPull(TimeSpan within, TimeSpan time, ILogger log) : IA
     private async Task RunAsync(ObjectKey key, ShardLife life, IActorRef to)
     {
         var parts = new List<byte[]>();
-        using var deadline = new CancellationTokenSource(time);
+        using var deadline = new CancellationTokenSource(settings.PullTimeout);
         foreach (var address in life.Warm)
         {
             try

@@ -2,6 +2,7 @@ using Akka.Actor;
 using Akka.Cluster.Tools.Singleton;
 using Akka.Configuration;
 using Akka.Pattern;
+using Grid.Node.Hosting;
 using Grid.Protocol;
 using Status = Grid.Protocol.Status;
 
@@ -24,7 +25,7 @@ internal static class PoolsSetup
 
     /// <summary>
     /// What every actor system that uses the pools needs in its configuration from the start: how their messages and events are serialized, and those of the
-    /// cluster singleton (which adds its serializer by itself too late: another node's messages about the hand-over would not be understood).
+    /// cluster singleton.
     /// </summary>
     public static Config Configuration { get; } = ConfigurationFactory.ParseString($$"""
         akka.actor {
@@ -39,7 +40,7 @@ internal static class PoolsSetup
         }
         # It warns of every start that it has not found the registry "after 30 seconds", at once.
         akka.cluster.singleton-proxy.log-singleton-identification-failure = off
-        """).WithFallback(ConfigurationFactory.ParseString($"akka.actor {{ {ClusterSingleton.DefaultConfig().GetConfig("akka.actor")} }}"));
+        """).WithFallback(HoconText.ActorSection(ClusterSingleton.DefaultConfig()));
 
     private static IEnumerable<Type> EventTypes => typeof(PoolEvent).GetNestedTypes().Where(type => type.IsSubclassOf(typeof(PoolEvent)));
 

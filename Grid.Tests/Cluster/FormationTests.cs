@@ -142,12 +142,7 @@ public sealed class FormationTests(PostgresServer server, ITestOutputHelper outp
 
     private string Address(int node) => $"{_network}.{node.ToString(CultureInfo.InvariantCulture)}";
 
-    private NodeSetup OnPostgres(int node) => NodeSetup.OnPostgres(_database)
-        .With("grid.node.name", $"node-{node}")
-        .With("grid.gateway.port", "7070")
-        .With("grid.admin.port", "7071")
-        .With("grid.cluster.port", "7072") with
-    { Host = Address(node) };
+    private NodeSetup OnPostgres(int node) => NodeSetup.OnPostgres(_database).At(Address(node), $"node-{node}");
 
     private NodeSetup Seeds(int node) => OnPostgres(node)
         .With("grid.cluster.seed-nodes", $"[{string.Join(',', Enumerable.Range(1, 3).Select(seed => $"\"{Address(seed)}:7072\""))}]");

@@ -83,13 +83,8 @@ public sealed class ClusterOfNodes : IAsyncDisposable
 
     private Task<NodeProcess> StartNodeAsync(int node)
     {
-        var setup = NodeSetup.OnPostgres(_database)
-            .With("grid.node.name", $"node-{node}")
-            .With("grid.gateway.port", DataPort.ToString(CultureInfo.InvariantCulture))
-            .With("grid.admin.port", "7071")
-            .With("grid.cluster.port", "7072")
-            .With("grid.cluster.seed-nodes", string.Join(',', Enumerable.Range(1, _seeds).Select(seed => $"{Address(seed)}:7072"))) with
-        { Host = Address(node) };
+        var setup = NodeSetup.OnPostgres(_database).At(Address(node), $"node-{node}")
+            .With("grid.cluster.seed-nodes", string.Join(',', Enumerable.Range(1, _seeds).Select(seed => $"{Address(seed)}:7072")));
         return NodeProcess.StartAsync(_more(setup), _output);
     }
 }

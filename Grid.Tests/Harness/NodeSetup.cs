@@ -35,6 +35,10 @@ public sealed record NodeSetup
         Environment = new Dictionary<string, string> { ["GRID__JOURNAL__CONNECTION_STRING"] = connectionString },
     };
 
+    /// <summary>The same on an address of its own with the product's ports, so that it comes back where it was.</summary>
+    public NodeSetup At(string host, string name) =>
+        With("grid.node.name", name).With("grid.gateway.port", "7070").With("grid.admin.port", "7071").With("grid.cluster.port", "7072") with { Host = host };
+
     public NodeSetup With(string key, string value) =>
         this with { Settings = new Dictionary<string, string>(Settings) { [key] = value } };
 }
