@@ -16,6 +16,10 @@ namespace Grid.Node.Objects;
 /// </summary>
 internal sealed class PersistentObject : ObjectActor
 {
+    /// <summary>How long a committed event waits for a lease that has run out to come back, and how often it is looked for.</summary>
+    private const long LeasePatienceMs = 5000;
+    private static readonly TimeSpan LookAgainAfter = TimeSpan.FromMilliseconds(50);
+
     private readonly QuotaGate _quota;
     private readonly JournalWriter _writer;
     private readonly PageLoader _loader;
@@ -26,6 +30,7 @@ internal sealed class PersistentObject : ObjectActor
     private readonly Queue<ObjectRequest> _backlog = new();
     private readonly List<PageRef> _stored = [];
     private JournalEvent? _sent;
+    private ICancelable? _lookAtLease;
     private bool _isUpkeepSent;
     private bool _isFenced;
     private bool _isReading;
@@ -65,6 +70,7 @@ internal sealed class PersistentObject : ObjectActor
 
     protected override void PostStop()
     {
+        _lookAtLease?.Cancel();
         try
         {
             _upkeep.Stop();
@@ -108,6 +114,11 @@ internal sealed class PersistentObject : ObjectActor
                 break;
             case RestartWriter:
                 _writer.Start();
+                break;
+            case LeaseLook look when IsCommitting && look.SequenceNr == _committedSequenceNr:
+                ApplyCommitted(look.SinceMs);
+                break;
+            case LeaseLook:
                 break;
             case EventLoaded loaded:
                 _loader.OnLoaded(loaded);
@@ -303,12 +314,18 @@ internal sealed class PersistentObject : ObjectActor
         else ApplyCommitted();
     }
 
-    private void ApplyCommitted()
+    private void ApplyCommitted() => ApplyCommitted(Environment.TickCount64);
+
+    /// <summary>Carries out what is committed and answers it, once this node is certain to own the object.</summary>
+    /// <param name="sinceMs">When that was first to be done.</param>
+    private void ApplyCommitted(long sinceMs)
     {
-        // Committed while the lease ran out: another node may have read the journal and answered since. (A shard that was closed is given up only once its objects have ended.)
+        // The lease has run out, as it does on a machine that stood still. If it comes back nobody has owned the object meanwhile: another node opens the shard with this one's
+        // grant, which it gives once this object has ended, or after this node's removal, and then the lease does not come back.
         if (!Services.Shards.IsServing)
         {
-            GiveUp();
+            if (Environment.TickCount64 - sinceMs >= LeasePatienceMs) GiveUp();
+            else _lookAtLease = Context.System.Scheduler.ScheduleTellOnceCancelable(LookAgainAfter, Self, new LeaseLook(_committedSequenceNr, sinceMs), Self);
             return;
         }
 
@@ -358,6 +375,7 @@ internal sealed class PersistentObject : ObjectActor
         if (IsCommitting)
         {
             _sent = null;
+            _committedSequenceNr = 0;
             if (!notApplied) _pending.Doubt();
             FailBatch(_pending.InFlight, notApplied ? Status.FailedNotApplied : Status.FailedUnknown, cause);
         }
@@ -492,4 +510,9 @@ internal sealed class PersistentObject : ObjectActor
         (request.Flags & RequestFlags.Conditional) == 0 || (!_pending.Touch(request) && Unchanged(request));
 
     private void DropPages(ObjectRequest request) => Services.DropPages(request);
+
+    /// <summary>Time to look whether the lease has come back.</summary>
+    /// <param name="SequenceNr">The committed event that waits for it.</param>
+    /// <param name="SinceMs">Since when.</param>
+    private sealed record LeaseLook(long SequenceNr, long SinceMs);
 }

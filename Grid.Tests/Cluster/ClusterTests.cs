@@ -77,6 +77,28 @@ public sealed class ClusterTests(PostgresServer server, ITestOutputHelper output
         load.AssertNothingUnknown();
     }
 
+    /// <summary>Longer than the serving lease, shorter than it takes to be missed: nobody has taken anything over.</summary>
+    [Fact]
+    public async Task A_node_that_stood_still_for_a_moment_goes_on_and_leaves_no_outcome_unknown()
+    {
+        await using var cluster = await ClusterOfNodes.StartAsync(server, 3, output);
+        await using var load = await ClusterLoad.StartAsync(cluster, clients: 2, workersPerClient: 6);
+        await Eventually.TrueAsync(() => load.Operations > 2000, "calls are answered", ServedAgain);
+        foreach (var node in cluster.Nodes)
+        {
+            await node.PauseAsync();
+            await Task.Delay(2300);
+            node.Continue();
+            var before = load.Operations;
+            await Eventually.TrueAsync(() => load.Operations > before + 2000, "calls are answered", ServedAgain);
+        }
+
+        await load.StopAsync();
+        output.WriteLine($"{load.Operations} operations, longest call {load.Longest.TotalMilliseconds:0} ms");
+        load.AssertNoFailures();
+        load.AssertNothingUnknown();
+    }
+
     [Fact]
     public async Task A_node_that_was_paused_while_others_took_over_answers_nothing_old()
     {
