@@ -1,8 +1,6 @@
-using System.Runtime.CompilerServices;
 using Akka.Actor;
 using Akka.Event;
 using Grid.Node.Journal;
-using Grid.Node.Memory;
 using Grid.Node.Pools;
 using Grid.Protocol;
 using Status = Grid.Protocol.Status;
@@ -24,11 +22,11 @@ internal sealed class PersistentObject : ObjectActor
     private readonly JournalWriter _writer;
     private readonly PageLoader _loader;
     private readonly PendingWrites _pending;
+    private readonly WriteEffects _effects;
     private readonly ObjectLog _log = new();
     private readonly IndexReplay _replay;
     private readonly LogUpkeep _upkeep;
     private readonly Queue<ObjectRequest> _backlog = new();
-    private readonly List<PageRef> _stored = [];
     private JournalEvent? _sent;
     private ICancelable? _lookAtLease;
     private bool _isUpkeepSent;
@@ -49,6 +47,7 @@ internal sealed class PersistentObject : ObjectActor
         _writer = new JournalWriter(services, JournalIds.ForObject(key), Context, Self);
         _loader = new PageLoader(services, key, pool, Self, Index);
         _pending = new PendingWrites(pool, services.Store, Index);
+        _effects = new WriteEffects(services, Index, Changes, _loader);
         _replay = new IndexReplay(key, Index, Changes, _log);
         _upkeep = new LogUpkeep(new UpkeepHost(services, key, _loader, Self, Context), services.Limits.Upkeep, services.CleaningTurns, key, pool.Options.PageSizeBytes, Index, _log);
     }
@@ -153,31 +152,7 @@ internal sealed class PersistentObject : ObjectActor
         // Nobody reads what a crash could take back: the get takes effect with the event that changes its handle.
         if (PendingWrites.Touches(_pending.Open, request)) _pending.Open.Requests.Add(request);
         else if (PendingWrites.Touches(_pending.InFlight, request)) _pending.InFlight.Requests.Add(request);
-        else Resolve(request);
-    }
-
-    /// <summary>A get takes effect: its pages are pinned, or read from the journal by the sequence numbers they have at this instant.</summary>
-    private void Resolve(ObjectRequest request)
-    {
-        var takes = request.Takes;
-        var hit = false;
-        for (var i = 0; i < request.EntryCount; i++)
-        {
-            var index = request.EntryIndex(i);
-            ref var entry = ref Index.Find(index);
-            if (Unsafe.IsNullRef(ref entry)) continue;
-            hit = true;
-            request.Bits.Set(i);
-            if (Services.Store.TryPin(entry.Page)) _loader.Hand(request, i, entry.Page);
-            else _loader.Want(request, i, entry.SequenceNr);
-            if (!takes) continue;
-            // A pinned frame outlives its Free until the answer is copied out.
-            Index.Remove(index);
-            Changes.Emptied(index);
-        }
-
-        request.EffectVersion = Changes.Version;
-        _loader.AnswerOrLoad(request, request.Opcode == Opcode.GetBatch || hit ? Status.Ok : Status.Miss);
+        else _effects.Resolve(request);
     }
 
     // ---- writing ----
@@ -223,56 +198,7 @@ internal sealed class PersistentObject : ObjectActor
             return;
         }
 
-        Execute(request, _log.AppliedSequenceNr);
-    }
-
-    /// <summary>The request takes effect: its event is committed (or it needs none).</summary>
-    private void Execute(ObjectRequest request, long sequenceNr)
-    {
-        switch (request.Opcode)
-        {
-            case Opcode.Get or Opcode.GetBatch:
-                Resolve(request);
-                return;
-            case Opcode.FlushObject:
-                var any = Index.RemoveAll() > 0;
-                Changes.EmptiedAll();
-                request.Answer(any ? Status.Ok : Status.Miss, Changes.Version);
-                return;
-        }
-
-        var was = false;
-        Span<byte> word = stackalloc byte[sizeof(ulong)];
-        for (var i = 0; i < request.EntryCount; i++)
-        {
-            var index = request.EntryIndex(i);
-            if (Index.Contains(index))
-            {
-                was = true;
-                request.Bits.Set(i);
-            }
-
-            if (request.Stores(i))
-            {
-                var page = request.GiveUpPage(i);
-                Index.Set(index, page, Changes.Put(index), sequenceNr, Services.Store.Stored(page, word, out _).Length);
-                _stored.Add(page);
-            }
-            else
-            {
-                Index.Remove(index);
-                Changes.Emptied(index);
-            }
-        }
-
-        if (request.Refusal != RefusalReason.None)
-        {
-            DropPages(request);
-            request.Answer(Status.Refused, Changes.Version, request.Refusal);
-            return;
-        }
-
-        request.Answer(was || request.Opcode != Opcode.FlushPage ? Status.Ok : Status.Miss, Changes.Version);
+        _effects.Execute(request, _log.AppliedSequenceNr);
     }
 
     private void CommitNext()
@@ -339,10 +265,8 @@ internal sealed class PersistentObject : ObjectActor
         }
         else
         {
-            foreach (var request in batch.Requests) Execute(request, _log.AppliedSequenceNr);
-            // Only now may they be evicted: a get of this very event must not have to read one that a later entry of it removed.
-            foreach (var page in _stored) Services.Store.Publish(page, evictable: true);
-            _stored.Clear();
+            foreach (var request in batch.Requests) _effects.Execute(request, _log.AppliedSequenceNr);
+            _effects.Publish();
             _upkeep.OnClientEvent(batch.FlushesAll);
         }
 
