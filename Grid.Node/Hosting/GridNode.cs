@@ -99,7 +99,9 @@ internal sealed class GridNode : INodeStatusSource
         _guard = Guard(_objects, shards, publicAddress, adminAddress);
         _objects.Guard = _guard.Start(_system);
         RegisterLeaving(_system, _objects.Guard);
+        var warm = _settings.Cluster.IsAlone ? Task.CompletedTask : JournalWarmUp.RunAsync(_system, _journal, _journalOptions.ReadThreads, _settings.Node.Name, _loggers.CreateLogger("Grid.Journal"));
         await ClusterFormation.JoinAsync(_system, _settings, _loggers, cancellation);
+        await warm.WaitAsync(cancellation);
         var pools = PoolsSetup.Start(_system, PoolsSettings(), _pools);
         await pools.Ready.WaitAsync(cancellation);
         StartServing(_system, _objects, pools.Pools, publicAddress);
