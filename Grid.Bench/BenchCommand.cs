@@ -20,6 +20,7 @@ internal static class BenchCommand
         root.Add(JournalCommands.Recover(node, json));
         root.Add(JournalCommands.Overwrite(node, json));
         root.Add(ClusterCommands.Cluster(node, json));
+        root.Add(ClusterCommands.Load());
         root.Add(Alloc(node, json));
         root.Add(GarnetServer());
         var parse = root.Parse(args);

@@ -11,8 +11,9 @@ internal static class ClusterCommands
     {
         var quick = new Option<bool>("--quick") { Description = "Short rounds, three kills." };
         var kills = new Option<int?>("--kills") { Description = "How often a node is killed; 10 by default, 3 with --quick, 0 for none.", HelpName = "N" };
-        var sizes = new Option<int[]>("--nodes") { Description = "Nodes to scale over, a run each; repeatable. By default 1, 3, 5.", HelpName = "N", AllowMultipleArgumentsPerToken = true };
-        var command = new Command("cluster", "Several nodes on this machine: what a page operation costs on 1, 3 and 5 nodes, and how long a killed node's objects are away. Bounds are checked.") { quick, kills, sizes };
+        var restarts = new Option<int>("--restarts") { Description = "How often a node is restarted under load; 0 for never.", HelpName = "N", DefaultValueFactory = _ => 3 };
+        var sizes = new Option<int[]>("--nodes") { Description = "Nodes to scale over, a run each; repeatable. By default 1, 3, 5; 0 for none.", HelpName = "N", AllowMultipleArgumentsPerToken = true };
+        var command = new Command("cluster", "Several nodes on this machine: what a page operation costs on 1, 3 and 5 nodes, what a rolling restart does to clients, and how long a killed node's objects are away. Bounds are checked.") { quick, kills, restarts, sizes };
         command.SetAction((parse, cancellation) => BenchCommand.GuardAsync(cancellation, token => ClusterRun.RunAsync(
             new ClusterOptions
             {
@@ -20,9 +21,21 @@ internal static class ClusterCommands
                 JsonPath = parse.GetValue(json),
                 Seconds = parse.GetValue(quick) ? 5 : 15,
                 Kills = parse.GetValue(kills) ?? (parse.GetValue(quick) ? 3 : 10),
-                Sizes = parse.GetValue(sizes) is { Length: > 0 } some ? some : [1, 3, 5],
+                Restarts = parse.GetValue(restarts),
+                Sizes = parse.GetValue(sizes) is { Length: > 0 } some ? [.. some.Where(nodes => nodes > 0)] : [1, 3, 5],
             },
             token)));
+        return command;
+    }
+
+    /// <summary>The clients of <c>bench cluster</c>, each a process of its own as programs elsewhere are.</summary>
+    public static Command Load()
+    {
+        var connection = new Option<string>("--connection") { Required = true };
+        var client = new Option<uint>("--client") { Required = true };
+        var command = new Command(LoadProcess.Command, "Load on a cluster, every answer checked, until the standard input ends.") { connection, client };
+        command.Hidden = true;
+        command.SetAction((parse, cancellation) => BenchCommand.GuardAsync(cancellation, token => LoadProcess.RunAsync(parse.GetRequiredValue(connection), parse.GetValue(client), token)));
         return command;
     }
 }

@@ -15,6 +15,9 @@ internal sealed record ClusterOptions
     /// <summary>How often a node is killed.</summary>
     public required int Kills { get; init; }
 
+    /// <summary>How often a node is restarted.</summary>
+    public required int Restarts { get; init; }
+
     /// <summary>Nodes to scale over.</summary>
     public required IReadOnlyList<int> Sizes { get; init; }
 }

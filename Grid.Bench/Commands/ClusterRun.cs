@@ -9,7 +9,7 @@ namespace Grid.Bench.Commands;
 
 /// <summary>
 /// <c>bench cluster</c>. Scaling on one machine cannot show in operations per second, which its processors bound; it shows in processor time per operation, summed over all processes: with the same number
-/// of calls in flight per connection, what does it cost that the objects are on several nodes? Then a node of three is killed again and again under load: how long until every object answers?
+/// of calls in flight per connection, what does it cost that the objects are on several nodes? What happens to clients when nodes go is <see cref="ClusterFaults"/>'s.
 /// </summary>
 internal sealed class ClusterRun(ClusterOptions options)
 {
@@ -18,7 +18,6 @@ internal sealed class ClusterRun(ClusterOptions options)
     private const double MaxCostRatio = 1.25;
     private const double MaxSpread = 0.2;
     private const double MaxMoved = 0.01;
-    private const double MaxFailOverSeconds = 12;
     private const double SettledGain = 1.03;
     private const int IdleWindows = 10;
     private static readonly TimeSpan WarmUpStep = TimeSpan.FromSeconds(5);
@@ -33,7 +32,7 @@ internal sealed class ClusterRun(ClusterOptions options)
     {
         var run = new ClusterRun(options);
         await run.ScaleAsync(cancellation);
-        if (options.Kills > 0) await run.KillAsync(cancellation);
+        await new ClusterFaults(options, run._figures).RunAsync(cancellation);
         return await Figure.ReportAsync(run._figures, options.JsonPath, cancellation);
     }
 
@@ -66,50 +65,6 @@ internal sealed class ClusterRun(ClusterOptions options)
             Add($"{nodes} nodes: shards, furthest from even", "%", 100 * shards.Max(count => Math.Abs(count - even)) / even, atMost: 100 * MaxSpread);
             Add($"{nodes} nodes: answered \"moved\" after warm-up", "%", 100 * moved / operations, atMost: 100 * MaxMoved);
         }
-    }
-
-    private async Task KillAsync(CancellationToken cancellation)
-    {
-        await using var postgres = await PostgresServer.StartAsync(TemporaryDirectory.Default, cancellation);
-        await using var cluster = await ClusterServers.StartAsync(options.NodePath, 3, postgres.ConnectionString, cancellation);
-        await using var client = await GridClient.ConnectAsync(cluster.ConnectionString, cancellation);
-        var kept = await client.CreatePoolAsync("kept", new PoolOptions { Kind = PoolKind.Persistent, Sharing = PoolSharing.Shared }, cancellation);
-        var loaded = await client.CreatePoolAsync("load", new PoolOptions { Sharing = PoolSharing.Shared }, cancellation);
-        var (pages, page) = (new StampedPages(), new byte[Payload.PageBytes]);
-        for (var id = 0u; id < 200; id++)
-        {
-            pages.Fill(page, id, 1);
-            if (!(await kept.PutAsync(ObjectId.FromUInt64(id), 0, page, null, cancellation)).Stored) throw new BenchException("a put was refused");
-        }
-
-        using var over = new CancellationTokenSource();
-        // Four clients of their own, as programs elsewhere would be.
-        var clients = await Task.WhenAll(Enumerable.Range(0, 4).Select(async _ => await GridClient.ConnectAsync(cluster.ConnectionString, cancellation)));
-        var loads = await Task.WhenAll(clients.Select(async one => UntilAsync(await one.OpenPoolAsync(loaded.Info.Name, cancellation), over.Token)));
-        var times = new List<double>();
-        for (var kill = 0; kill < options.Kills; kill++)
-        {
-            var victim = cluster.Nodes[kill % 3];
-            var begun = Stopwatch.GetTimestamp();
-            await victim.KillAsync();
-            await Task.WhenAll(Enumerable.Range(0, 200).Select(async id =>
-            {
-                var found = new byte[Payload.PageBytes];
-                var result = await kept.GetAsync(ObjectId.FromUInt64((ulong)id), 0, found, GetMode.Keep, null, cancellation);
-                if (!result.Hit || !pages.Is(found, (uint)id, 1)) throw new BenchException($"page {id} is missing or wrong after a kill");
-            }));
-            times.Add(Stopwatch.GetElapsedTime(begun).TotalSeconds);
-            await Console.Error.WriteLineAsync($"kill {kill + 1}: node {(kill % 3) + 1}, every object answered after {times[^1].ToString("0.0", CultureInfo.InvariantCulture)} s");
-            await victim.RestartAsync(cancellation);
-            await cluster.AllSeeEachOtherAsync(cancellation);
-        }
-
-        await over.CancelAsync();
-        await Task.WhenAll(loads);
-        foreach (var one in clients) await one.DisposeAsync();
-        times.Sort();
-        Add("killed node's objects answer again, p50", "s", times[times.Count / 2], atMost: MaxFailOverSeconds);
-        Add("the same, slowest", "s", times[^1]);
     }
 
     /// <summary>
@@ -167,22 +122,6 @@ internal sealed class ClusterRun(ClusterOptions options)
         return count;
     }
 
-    /// <summary>Load that lives through kills: a put whose outcome is unknown is no failure, a page of this pool may vanish.</summary>
-    private static async Task UntilAsync(Pool pool, CancellationToken over)
-    {
-        while (!over.IsCancellationRequested)
-        {
-            try
-            {
-                await Task.WhenAll(Enumerable.Range(0, 4).Select(worker => WorkAsync(pool, worker, over)));
-            }
-            catch (OutcomeUnknownException)
-            {
-                await Task.Delay(10, CancellationToken.None);
-            }
-        }
-    }
-
     /// <summary>Processor time that the nodes and this process have used.</summary>
     private static double CpuSeconds(ClusterServers cluster)
     {
@@ -198,9 +137,5 @@ internal sealed class ClusterRun(ClusterOptions options)
         return sum;
     }
 
-    private void Add(string what, string unit, double value, double? atMost = null)
-    {
-        _figures.Add(new Figure(what, unit, value, atMost));
-        Console.Error.WriteLine($"{what} {value.ToString("0.##", CultureInfo.InvariantCulture)} {unit}");
-    }
+    private void Add(string what, string unit, double value, double? atMost = null) => _figures.Add(Figure.Told(what, unit, value, atMost));
 }

@@ -21,6 +21,13 @@ internal sealed record Figure(string Case, string Unit, double Value, double? At
         _ => "",
     };
 
+    /// <summary>A figure that is shown as soon as it is there, for a run that takes long.</summary>
+    public static Figure Told(string what, string unit, double value, double? atMost = null, double? atLeast = null)
+    {
+        Console.Error.WriteLine($"{what} {value.ToString("0.##", CultureInfo.InvariantCulture)} {unit}");
+        return new Figure(what, unit, value, atMost, atLeast);
+    }
+
     /// <summary>Prints figures as a table, writes them as JSON where asked for, and gives the exit code: 1 where a bound is missed.</summary>
     /// <param name="figures">The figures.</param>
     /// <param name="jsonPath">Where the JSON goes; null: nowhere.</param>

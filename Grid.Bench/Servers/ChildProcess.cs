@@ -2,11 +2,12 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 
 namespace Grid.Bench.Servers;
 
 /// <summary>A server that the benchmark started and ends again.</summary>
-internal sealed class ChildProcess : IAsyncDisposable
+internal sealed partial class ChildProcess : IAsyncDisposable
 {
     private const int KeptLines = 20;
     private static readonly ConcurrentDictionary<int, ChildProcess> Running = new();
@@ -101,6 +102,29 @@ internal sealed class ChildProcess : IAsyncDisposable
         }
     }
 
+    /// <summary>Asks it to end (SIGTERM) and waits until it has.</summary>
+    /// <param name="limit">How long.</param>
+    /// <returns>Its exit code.</returns>
+    /// <exception cref="BenchException">It runs on.</exception>
+    public Task<int> TerminateAsync(TimeSpan limit)
+    {
+        const int Terminate = 15;
+        if (kill(_process.Id, Terminate) != 0) throw new BenchException($"{_name} cannot be told to end (errno {Marshal.GetLastPInvokeError()})");
+        return EndAsync(limit);
+    }
+
+    /// <summary>Ends its input and waits until it has ended.</summary>
+    /// <param name="limit">How long.</param>
+    /// <returns>The last line that it wrote.</returns>
+    /// <exception cref="BenchException">It runs on, or failed.</exception>
+    public async Task<string> FinishAsync(TimeSpan limit)
+    {
+        _process.StandardInput.Close();
+        var code = await EndAsync(limit);
+        if (code != 0 || _lines.IsEmpty) throw new BenchException($"{_name} ended with code {code}: {string.Join(" | ", _lines)}");
+        return _lines.Last();
+    }
+
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
@@ -108,6 +132,23 @@ internal sealed class ChildProcess : IAsyncDisposable
         await _process.WaitForExitAsync(CancellationToken.None);
         _process.Dispose();
     }
+
+    private async Task<int> EndAsync(TimeSpan limit)
+    {
+        try
+        {
+            await _process.WaitForExitAsync(CancellationToken.None).WaitAsync(limit);
+        }
+        catch (TimeoutException)
+        {
+            throw new BenchException($"{_name} has not ended after {limit.TotalSeconds:0} s: {string.Join(" | ", _lines)}");
+        }
+
+        return _process.ExitCode;
+    }
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int kill(int pid, int signal);
 
     private void Kill()
     {

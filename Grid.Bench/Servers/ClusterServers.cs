@@ -52,6 +52,18 @@ internal sealed class ClusterServers : IAsyncDisposable
         throw new BenchException("the nodes do not see each other after a minute");
     }
 
+    /// <summary>Waits until a node sees no more than so many members.</summary>
+    public async Task SeesAsync(int node, int members, CancellationToken cancellation)
+    {
+        for (var tries = 0; tries < 1200; tries++, await Task.Delay(50, cancellation))
+        {
+            using var status = await StatusAsync(node, cancellation);
+            if (status.RootElement.GetProperty("members").GetArrayLength() <= members) return;
+        }
+
+        throw new BenchException($"node {node} sees more than {members} members after a minute");
+    }
+
     /// <summary>How many shards each node serves.</summary>
     public async Task<int[]> ShardsAsync(CancellationToken cancellation)
     {

@@ -7,6 +7,7 @@ namespace Grid.Bench.Servers;
 internal sealed class NodeServer : IAsyncDisposable
 {
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(60);
     private readonly string _path;
     private readonly IReadOnlyList<string> _more;
     private readonly DirectoryInfo _directory;
@@ -55,6 +56,16 @@ internal sealed class NodeServer : IAsyncDisposable
     public async Task KillAsync()
     {
         if (_process is not { } process) return;
+        _process = null;
+        await process.DisposeAsync();
+    }
+
+    /// <summary>SIGTERM: it hands over what it owns and ends.</summary>
+    /// <exception cref="BenchException">It did not end well.</exception>
+    public async Task TerminateAsync()
+    {
+        if (_process is not { } process) return;
+        if (await process.TerminateAsync(StopLimit) is var code and not 0) throw new BenchException($"a node that was told to end ended with code {code}");
         _process = null;
         await process.DisposeAsync();
     }

@@ -21,6 +21,18 @@ internal sealed class ShardTable(int shardCount)
     /// <summary>Whether the lease runs.</summary>
     public bool IsServing => Environment.TickCount64 < DeadlineMs;
 
+    /// <summary>Shards that are open.</summary>
+    public int OpenCount
+    {
+        get
+        {
+            var open = 0;
+            for (var shard = 0; shard < _lives.Length; shard++)
+                if (Find(shard) is not null) open++;
+            return open;
+        }
+    }
+
     /// <summary>The shard's life while it is open; else null.</summary>
     public ShardLife? Find(int shard) => Volatile.Read(ref _lives[shard]);
 

@@ -152,6 +152,16 @@ internal sealed class GridNode : INodeStatusSource
         while (aside.Count > 0 && Environment.TickCount64 < deadline) await Task.Delay(20);
     }
 
+    /// <summary>
+    /// Waits until the shards that objects live in have gone to others, few at a time (<see cref="DrainAwareAllocation"/>). What has not gone in time is handed off with
+    /// everything else when the region shuts down.
+    /// </summary>
+    private async Task ShardsHaveMovedAsync(ShardTable shards, TimeSpan patience, CancellationToken cancellation)
+    {
+        var deadline = Environment.TickCount64 + (long)patience.TotalMilliseconds;
+        while (shards.OpenCount > 0 && Peers().Count > 0 && Environment.TickCount64 < deadline) await Task.Delay(20, cancellation);
+    }
+
     /// <summary>The nodes that are about to leave, as their regions' references name them: this one's own has no host.</summary>
     private IReadOnlySet<Address> Draining() =>
         (from node in _guard!.Picture.Nodes where node.IsDraining select node.IsSelf ? new Address("akka", _settings.Cluster.Name) : Address.Parse(node.Node.Address)).ToHashSet();
@@ -231,6 +241,7 @@ internal sealed class GridNode : INodeStatusSource
                 await objects.Guard.Ask<DrainNow>(DrainNow.Instance, TimeSpan.FromSeconds(2), cancellation);
                 // Whoever allocates shards should know before the hand-off begins.
                 await Task.Delay(_settings.Cluster.Lease.PingInterval / 2, cancellation);
+                await ShardsHaveMovedAsync(objects.Shards, _settings.Stop.Timeout / 4, cancellation);
             }
         }
 

@@ -5,13 +5,16 @@ using Akka.Cluster.Sharding;
 namespace Grid.Node.Objects;
 
 /// <summary>
-/// Gives no shard to a node that is about to leave. Akka itself does so only once the node is Leaving, which it becomes after it has handed everything off; a shard that is allocated to it
+/// Gives no shard to a node that is about to leave, and takes from it what it has. Akka itself does so only once the node is Leaving, which it becomes after it has handed everything off; a shard that is allocated to it
 /// in between is waited for until the hand-off times out.
 /// </summary>
 /// <param name="inner">Who decides among the others.</param>
 /// <param name="draining">The nodes that are about to leave.</param>
 internal sealed class DrainAwareAllocation(IShardAllocationStrategy inner, Func<IReadOnlySet<Address>> draining) : IActorSystemDependentAllocationStrategy
 {
+    /// <summary>Shards of leaving nodes that move at the same time.</summary>
+    private const int AtOnce = 8;
+
     /// <inheritdoc/>
     public void Start(ActorSystem system)
     {
@@ -23,9 +26,16 @@ internal sealed class DrainAwareAllocation(IShardAllocationStrategy inner, Func<
         inner.AllocateShard(requester, shardId, Staying(currentShardAllocations));
 
     /// <inheritdoc/>
+    /// <remarks>What leaving nodes have comes first, a few shards at a time: a shard is away only while it moves itself, not until all of a node's have moved.</remarks>
     public Task<IImmutableSet<string>> Rebalance(
-        IImmutableDictionary<IActorRef, IImmutableList<string>> currentShardAllocations, IImmutableSet<string> rebalanceInProgress) =>
-        inner.Rebalance(Staying(currentShardAllocations), rebalanceInProgress);
+        IImmutableDictionary<IActorRef, IImmutableList<string>> currentShardAllocations, IImmutableSet<string> rebalanceInProgress)
+    {
+        var staying = Staying(currentShardAllocations);
+        var toMove = currentShardAllocations.Where(region => !staying.ContainsKey(region.Key)).SelectMany(region => region.Value).Except(rebalanceInProgress).ToArray();
+        return toMove.Length > 0
+            ? Task.FromResult<IImmutableSet<string>>(toMove.Take(Math.Max(0, AtOnce - rebalanceInProgress.Count)).ToImmutableHashSet())
+            : inner.Rebalance(staying, rebalanceInProgress);
+    }
 
     private IImmutableDictionary<IActorRef, IImmutableList<string>> Staying(IImmutableDictionary<IActorRef, IImmutableList<string>> all)
     {

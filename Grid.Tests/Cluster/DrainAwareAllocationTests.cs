@@ -26,6 +26,28 @@ public sealed class DrainAwareAllocationTests : TestKit
         Assert.Equal(leaving, await strategy.AllocateShard(leaving, "2", shards));
     }
 
+    [Fact]
+    public async Task A_node_about_to_leave_loses_its_shards_a_few_at_a_time()
+    {
+        var (leaving, staying) = (Sys.ActorOf(Props.Empty, "going"), new Elsewhere("there"));
+        var strategy = new DrainAwareAllocation(new FirstOfAll(), () => _draining);
+        var shards = ImmutableDictionary<IActorRef, IImmutableList<string>>.Empty
+            .Add(leaving, Enumerable.Range(0, 20).Select(shard => $"{shard}").ToImmutableList()).Add(staying, ImmutableList.Create("20"));
+        Assert.Empty(await strategy.Rebalance(shards, ImmutableHashSet<string>.Empty));
+
+        _draining.Add(leaving.Path.Address);
+        var first = await strategy.Rebalance(shards, ImmutableHashSet<string>.Empty);
+        Assert.Equal(8, first.Count);
+        Assert.DoesNotContain("20", first);
+        var second = await strategy.Rebalance(shards, first.Skip(3).ToImmutableHashSet());
+        Assert.Equal(3, second.Count);
+        Assert.Empty(second.Intersect(first.Skip(3)));
+
+        // Nobody is left to take them.
+        _draining.Add(staying.Path.Address);
+        Assert.Empty(await strategy.Rebalance(shards, ImmutableHashSet<string>.Empty));
+    }
+
     /// <summary>A region on another node.</summary>
     private sealed class Elsewhere(string name) : MinimalActorRef
     {
