@@ -39,6 +39,9 @@ internal sealed class ClusterFaults(ClusterOptions options, List<Figure> figures
     {
         var clients = await LoadProcess.StartAsync(client, cluster.ConnectionString, Clients, cancellation);
         await Task.Delay(WarmUp, cancellation);
+        await LoadProcess.SeenAsync(clients, cancellation);
+        await Task.Delay(WarmUp, cancellation);
+        var calm = await LoadProcess.SeenAsync(clients, cancellation);
         for (var turn = 0; turn < options.Restarts; turn++)
         {
             // As Kubernetes does: the last one first.
@@ -56,6 +59,7 @@ internal sealed class ClusterFaults(ClusterOptions options, List<Figure> figures
         Add("rolling restart: operations", "", seen.Operations);
         Add("rolling restart: failed", "", seen.Failed, atMost: 0);
         Add("rolling restart: outcome unknown", "", seen.Unknown, atMost: 0);
+        Add("longest call in 15 s before it", "s", calm.LongestMs / 1000);
         Add("rolling restart: longest call", "s", seen.LongestMs / 1000, atMost: MaxStallSeconds);
         Add("rolling restart: ephemeral pages still there", "%", 100.0 * seen.Hits / Math.Max(1, seen.Hits + seen.Misses), atLeast: MinHitPercent);
         return seen;
@@ -73,6 +77,7 @@ internal sealed class ClusterFaults(ClusterOptions options, List<Figure> figures
 
         var clients = await LoadProcess.StartAsync(client, cluster.ConnectionString, Clients, cancellation);
         await Task.Delay(WarmUp, cancellation);
+        await LoadProcess.SeenAsync(clients, cancellation);
         var times = new List<double>();
         for (var kill = 0; kill < options.Kills; kill++)
         {

@@ -19,10 +19,13 @@ internal sealed class LoadProcess
     public const string Passing = "load-passing";
     private const int Workers = 4;
     private const uint PagesPerWorker = 64;
+
+    /// <summary>Between two calls of a worker. Without it the clients would use up a small machine, and what is measured is who gets a processor when.</summary>
+    private static readonly TimeSpan Think = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(70);
     private readonly StampedPages _pages = new();
     private readonly Lock _lock = new();
-    private LoadResult _seen = new(0, 0, 0, 0, 0, 0, null);
+    private LoadResult _seen = LoadResult.Nothing;
 
     /// <summary>Starts some, and makes their pools.</summary>
     public static async Task<IReadOnlyList<ChildProcess>> StartAsync(GridClient client, string connection, int processes, CancellationToken cancellation)
@@ -33,7 +36,14 @@ internal sealed class LoadProcess
             $"client {number + 1}", ChildProcess.DotNet, [typeof(LoadProcess).Assembly.Location, Command, "--connection", connection, "--client", $"{number}"]))];
     }
 
-    /// <summary>Ends them; what they saw.</summary>
+    /// <summary>What they saw since the last time.</summary>
+    public static async Task<LoadResult> SeenAsync(IReadOnlyList<ChildProcess> clients, CancellationToken cancellation)
+    {
+        var lines = await Task.WhenAll(clients.Select(client => client.AskAsync("", EndLimit, cancellation)));
+        return LoadResult.Sum([.. lines.Select(LoadResult.Parse)]);
+    }
+
+    /// <summary>Ends them; what they saw since the last time.</summary>
     public static async Task<LoadResult> EndAsync(IReadOnlyList<ChildProcess> clients)
     {
         var lines = await Task.WhenAll(clients.Select(client => client.FinishAsync(EndLimit)));
@@ -48,11 +58,21 @@ internal sealed class LoadProcess
         var (kept, passing) = (await client.OpenPoolAsync(Kept, cancellation), await client.OpenPoolAsync(Passing, cancellation));
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         var workers = Enumerable.Range(0, Workers).Select(worker => Task.Run(() => process.WorkAsync(worker % 2 == 0 ? kept : passing, (number * Workers) + (uint)worker, over.Token))).ToArray();
-        await Console.In.ReadToEndAsync(cancellation);
+        while (await Console.In.ReadLineAsync(cancellation) is not null) process.Report();
         await over.CancelAsync();
         await Task.WhenAll(workers);
-        Console.WriteLine(process._seen.ToJson());
+        process.Report();
         return 0;
+    }
+
+    /// <summary>Says what was seen since the last time.</summary>
+    private void Report()
+    {
+        lock (_lock)
+        {
+            Console.WriteLine(_seen.ToJson());
+            _seen = LoadResult.Nothing;
+        }
     }
 
     private async Task WorkAsync(Pool pool, uint worker, CancellationToken over)
@@ -64,6 +84,7 @@ internal sealed class LoadProcess
         Array.Fill(versions, 0u);
         for (var version = 1u; !over.IsCancellationRequested; version++)
         {
+            await Task.Delay(Think, CancellationToken.None);
             var slot = (uint)random.Next((int)PagesPerWorker);
             var stamp = (worker * PagesPerWorker) + slot;
             var begun = Stopwatch.GetTimestamp();

@@ -12,6 +12,9 @@ namespace Grid.Bench.Commands;
 /// <param name="FirstFailure">Of the failed ones.</param>
 internal sealed record LoadResult(long Operations, long Unknown, long Failed, double LongestMs, long Hits, long Misses, string? FirstFailure)
 {
+    /// <summary>Before the first call.</summary>
+    public static LoadResult Nothing { get; } = new(0, 0, 0, 0, 0, 0, null);
+
     /// <summary>One line.</summary>
     public string ToJson() => JsonSerializer.Serialize(this);
 

@@ -133,6 +133,20 @@ internal sealed partial class ChildProcess : IAsyncDisposable
         _process.Dispose();
     }
 
+    /// <summary>Writes a line to its input and waits for the line that it answers.</summary>
+    /// <param name="line">The line.</param>
+    /// <param name="limit">How long.</param>
+    /// <param name="cancellation">Gives up.</param>
+    /// <exception cref="BenchException">It says nothing.</exception>
+    public async Task<string> AskAsync(string line, TimeSpan limit, CancellationToken cancellation)
+    {
+        _lines.Clear();
+        await _process.StandardInput.WriteLineAsync(line.AsMemory(), cancellation);
+        await _process.StandardInput.FlushAsync(cancellation);
+        await WaitAsync(_ => Task.FromResult(!_lines.IsEmpty), limit, cancellation);
+        return _lines.Last();
+    }
+
     private async Task<int> EndAsync(TimeSpan limit)
     {
         try
