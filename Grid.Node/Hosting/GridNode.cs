@@ -299,7 +299,9 @@ internal sealed class GridNode : INodeStatusSource
             _ =>
             {
                 if (_stopping) return;
-                var downed = CoordinatedShutdown.Get(system).ShutdownReason is CoordinatedShutdown.ClusterDowningReason;
+                var reason = CoordinatedShutdown.Get(system).ShutdownReason;
+                var downed = reason is CoordinatedShutdown.ClusterDowningReason;
+                if (ClusterTls.Ended(reason)) _loggers.CreateLogger("Grid.Cluster").LogCritical("{What}", ClusterTls.HandshakeFailed);
                 _ended.TrySetResult(downed ? ExitCodes.Downed : ExitCodes.Failure);
             },
             CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
