@@ -120,6 +120,18 @@ public sealed class GridMetrics : IDisposable
         _meter.CreateObservableGauge("grid.journal.unavailable", () => unavailable().TotalSeconds, "s", "For how long the journal's database has not worked; 0 while it does.");
     }
 
+    /// <summary>Shows what the node sends to other nodes. Once per node.</summary>
+    /// <param name="traffic">Where it is counted.</param>
+    internal void ObserveTraffic(ClusterTraffic traffic)
+    {
+        _meter.CreateObservableCounter(
+            "grid.cluster.message",
+            () => Enum.GetValues<TrafficKind>().Select(kind => new Measurement<long>(traffic.Bytes(kind), new KeyValuePair<string, object?>("kind", Name(kind)))),
+            "By", "Bytes of the Grid's own messages sent to other nodes over the control plane.");
+        _meter.CreateObservableCounter("grid.cluster.page", () => traffic.PageBytes, "By", "Bytes of pages that were about to go over the control plane. Must be 0.");
+        _meter.CreateObservableCounter("grid.cluster.refused", () => traffic.Refused, "{message}", "Messages that must not leave their node, and did not. Must be 0.");
+    }
+
     /// <summary>Shows a node's gauges: memory, frames, evictions, pools, readiness. Once per node.</summary>
     /// <param name="source">Where they are read when somebody asks.</param>
     public void ObserveNode(INodeStatusSource source)

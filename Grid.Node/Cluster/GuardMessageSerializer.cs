@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Collections;
 using Akka.Actor;
 using Akka.Serialization;
+using Grid.Node.Admin;
 using Grid.Protocol;
 
 namespace Grid.Node.Cluster;
@@ -20,6 +21,7 @@ internal sealed class GuardMessageSerializer(ExtendedActorSystem system) : Seria
     private const string ClaimManifest = "C1";
     private const string GrantManifest = "G1";
     private const string PartingManifest = "L1";
+    private readonly ClusterTraffic _traffic = ClusterTraffic.Of(system);
 
     public override int Identifier => 1621;
 
@@ -81,7 +83,7 @@ internal sealed class GuardMessageSerializer(ExtendedActorSystem system) : Seria
                 break;
         }
 
-        return output.WrittenSpan.ToArray();
+        return _traffic.Count(TrafficKind.Guard, output.WrittenSpan.ToArray());
     }
 
     public override object FromBinary(byte[] bytes, string manifest)

@@ -40,6 +40,8 @@ internal static class AkkaSafety
         new("akka.remote.dot-netty.tcp.public-hostname", [], "set grid.cluster.host"),
         new("akka.remote.dot-netty.tcp.port", [], "set grid.cluster.port"),
         new("akka.remote.dot-netty.tcp.public-port", [], "set grid.cluster.port"),
+        new("akka.remote.dot-netty.tcp.ssl.suppress-validation", Off, "certificates that nobody checks keep nobody out"),
+        new("akka.remote.dot-netty.tcp.ssl.require-mutual-authentication", ["true", "on", "yes"], "whoever connects must show a certificate too"),
         new("akka.coordinated-shutdown.exit-clr", Off, "the node ends its process itself, with an exit code that tells why"),
         new("akka.coordinated-shutdown.run-by-clr-shutdown-hook", Off, "the node stops its parts in its own order"),
         new("akka.coordinated-shutdown.run-by-actor-system-terminate", ["on", "true", "yes"], "a node must leave the cluster before it ends"),

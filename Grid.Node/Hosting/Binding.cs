@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
@@ -45,6 +46,12 @@ internal static class Binding
             throw Refused(setting, endPoint, error, e, portSetting);
         }
     }
+
+    /// <summary><c>host:port</c>, an IPv6 address in brackets.</summary>
+    /// <param name="host">An address, with or without brackets, or a name.</param>
+    /// <param name="port">The port.</param>
+    public static string Text(string host, int port) =>
+        string.Create(CultureInfo.InvariantCulture, $"{(host.Contains(':', StringComparison.Ordinal) && host[0] != '[' ? $"[{host}]" : host)}:{port}");
 
     /// <summary>The port a started server has.</summary>
     public static int Port(WebApplication app)

@@ -36,6 +36,7 @@ internal sealed class GridNode : INodeStatusSource
     private readonly JournalOptions _journalOptions;
     private readonly JournalReader _journal;
     private readonly JournalHealth _health;
+    private readonly ClusterTraffic _traffic = new();
     private readonly ConnectionTable _connections = new();
     private readonly PoolView _pools = new();
     private readonly long _startedMs = Environment.TickCount64;
@@ -56,6 +57,7 @@ internal sealed class GridNode : INodeStatusSource
         _journal = new JournalReader(_journalOptions);
         _health = new JournalHealth(metrics, _journal.ProbeAsync, cancellation => _journal.HighestSequenceNrAsync(JournalIds.Pools, cancellation));
         _journal.OnUnavailable = _health.Down;
+        metrics.ObserveTraffic(_traffic);
         readiness.Add("cluster", CheckCluster);
         readiness.Add("journal", _health.Check);
         readiness.Add("pools", () => _pools.IsReady ? ReadinessResult.Ok($"{_pools.Count} pools") : ReadinessResult.NotReady("the pool registry has not answered yet"));
@@ -73,10 +75,10 @@ internal sealed class GridNode : INodeStatusSource
     /// <param name="cancellation">Gives up.</param>
     public async Task StartAsync(string publicAddress, string adminAddress, CancellationToken cancellation)
     {
-        var config = AkkaConfig.Build(_settings, JournalConfig.Akka(_journalOptions), PoolsSetup.Configuration, GuardParts.Configuration, FormationConfig.Akka(_settings.Cluster.Formation));
+        var config = AkkaConfig.Build(_settings, JournalConfig.Akka(_journalOptions), PoolsSetup.Configuration, GuardParts.Configuration, StrayMessageSerializer.Configuration, FormationConfig.Akka(_settings.Cluster.Formation));
         await EnsureJournalAsync(config, cancellation);
         await ProbeClusterPortAsync(_settings.Cluster, cancellation);
-        var setup = ActorSystemSetup.Create(BootstrapSetup.Create().WithConfig(config), new LoggerFactorySetup(_loggers), JournalConfig.Setup(_journalOptions));
+        var setup = ActorSystemSetup.Create(BootstrapSetup.Create().WithConfig(config), new LoggerFactorySetup(_loggers), _traffic, JournalConfig.Setup(_journalOptions));
         _system = ActorSystem.Create(_settings.Cluster.Name, setup);
         _cluster = AkkaCluster.Get(_system);
         ClusterPort = _cluster.SelfAddress.Port ?? 0;
@@ -308,7 +310,9 @@ internal sealed class GridNode : INodeStatusSource
             _ =>
             {
                 if (_stopping) return;
-                var downed = CoordinatedShutdown.Get(system).ShutdownReason is CoordinatedShutdown.ClusterDowningReason;
+                var reason = CoordinatedShutdown.Get(system).ShutdownReason;
+                var downed = reason is CoordinatedShutdown.ClusterDowningReason;
+                if (ClusterTls.Ended(reason)) _loggers.CreateLogger("Grid.Cluster").LogCritical("{What}", ClusterTls.HandshakeFailed);
                 _ended.TrySetResult(downed ? ExitCodes.Downed : ExitCodes.Failure);
             },
             CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);

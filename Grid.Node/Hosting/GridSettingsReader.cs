@@ -204,7 +204,7 @@ internal static partial class GridSettingsReader
             throw read.Bad("grid.journal.connection-string", "or grid.journal.connection-string-file must be set when grid.journal.provider is postgresql");
         if (journal.Provider == JournalProvider.Sqlite && journal.ConnectionString.Length > 0)
             throw read.Bad("grid.journal.connection-string", "must not be set when grid.journal.provider is sqlite (its file is grid.journal.path)");
-        if (journal.Provider == JournalProvider.Sqlite && settings.Cluster.SeedNodes.Any(seed => seed != $"{settings.Cluster.Host}:{settings.Cluster.Port}"))
+        if (journal.Provider == JournalProvider.Sqlite && settings.Cluster.SeedNodes.Any(seed => seed != Binding.Text(settings.Cluster.Host, settings.Cluster.Port)))
             throw read.Bad("grid.cluster.seed-nodes", "names other nodes, but grid.journal.provider = sqlite is a file of one node; use postgresql");
         if (journal.Provider == JournalProvider.Sqlite && settings.Cluster.Formation.Service.Length > 0)
             throw read.Bad("grid.cluster.formation.service", "finds other nodes, but grid.journal.provider = sqlite is a file of one node; use postgresql");
@@ -221,8 +221,9 @@ internal static partial class GridSettingsReader
 
     private static bool IsHostAndPort(string text)
     {
+        // An IPv6 address stands in brackets: nobody could tell its last part from a port.
         var colon = text.LastIndexOf(':');
-        return colon > 0 && Uri.CheckHostName(text[..colon].Trim('[', ']')) != UriHostNameType.Unknown
+        return colon > 0 && Uri.CheckHostName(text[..colon]) != UriHostNameType.Unknown && (text[0] == '[' || !text[..colon].Contains(':', StringComparison.Ordinal))
             && ushort.TryParse(text.AsSpan(colon + 1), out var port) && port > 0;
     }
 

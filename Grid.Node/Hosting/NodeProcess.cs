@@ -24,11 +24,12 @@ internal sealed class NodeProcess(GridSettings settings, string? portsFile, ILog
             if (command.PrintSchema is { } provider) return Print(JournalSchema.Script(provider));
             var layers = SettingLayers.Load(command.Files, EnvironmentVariables(), command.Overrides);
             var settings = GridSettingsReader.Read(layers, command.BaseDirectory);
-            AkkaConfig.Build(settings);
+            var akka = AkkaConfig.Build(settings);
             if (command.PrintConfig) return Print(EffectiveConfig.Print(layers));
 
             using var signals = new StopSignals();
             if (command.VerifyPool is { } pool) return await VerifyMode.RunAsync(settings, command.Tenant, pool, Console.Out, signals.Stop);
+            ClusterTls.Check(akka, Environment.GetEnvironmentVariable);
             using var loggers = NodeLog.Create(settings.Log);
             return await new NodeProcess(settings, command.PortsFile, loggers, signals).RunLoggedAsync();
         }
@@ -85,18 +86,18 @@ internal sealed class NodeProcess(GridSettings settings, string? portsFile, ILog
     private async Task<int> ServeAsync(GridNode node, AdminServer admin, DataListener data)
     {
         var (gateway, journal) = (settings.Gateway, settings.Journal);
-        var dataAddress = $"{gateway.Host}:{data.Port}";
+        var dataAddress = Binding.Text(gateway.Host, data.Port);
         var publicAddress = gateway.PublicAddress.Length > 0 ? gateway.PublicAddress : dataAddress;
-        var adminAddress = $"{settings.Admin.Host}:{admin.Port}";
+        var adminAddress = Binding.Text(settings.Admin.Host, admin.Port);
         admin.Addresses = new NodeAddresses(dataAddress, publicAddress, adminAddress, "");
 
         // On every interface it listens where the other nodes reach this one, too.
         var adminHost = GridSettingsReader.IsWildcard(settings.Admin.Host) ? settings.Cluster.Host : settings.Admin.Host;
-        var starting = node.StartAsync(publicAddress, $"{adminHost}:{admin.Port}", signals.Stop);
+        var starting = node.StartAsync(publicAddress, Binding.Text(adminHost, admin.Port), signals.Stop);
         await await Task.WhenAny(starting, node.Ended);
         if (!node.Ended.IsCompleted)
         {
-            admin.Addresses = admin.Addresses with { Cluster = $"{settings.Cluster.Host}:{node.ClusterPort}" };
+            admin.Addresses = admin.Addresses with { Cluster = Binding.Text(settings.Cluster.Host, node.ClusterPort) };
             _readiness.Phase = NodePhase.Serving;
             if (portsFile != null) WritePorts(portsFile, data.Port, admin.Port, node.ClusterPort);
             await Console.Out.WriteLineAsync(

@@ -1,12 +1,18 @@
 using Akka.Actor;
 using Akka.Serialization;
+using Grid.Node.Admin;
 
 namespace Grid.Node.Journal;
 
-/// <summary>Akka's serializer of <see cref="JournalEvent"/>: the bytes pass through untouched; they carry their own format and checksums.</summary>
+/// <summary>
+/// Akka's serializer of <see cref="JournalEvent"/>: the bytes pass through untouched; they carry their own format and checksums. The node's journal takes them without asking here,
+/// so that whoever asks for bytes is about to send pages to another node: that is counted.
+/// </summary>
 /// <param name="system">The actor system.</param>
 public sealed class JournalEventSerializer(ExtendedActorSystem system) : SerializerWithStringManifest(system)
 {
+    private readonly ClusterTraffic _traffic = ClusterTraffic.Of(system);
+
     /// <summary>The serializer's number in the journal's rows.</summary>
     public const int Id = 7301;
 
@@ -29,7 +35,12 @@ public sealed class JournalEventSerializer(ExtendedActorSystem system) : Seriali
         : throw Unknown(o);
 
     /// <inheritdoc/>
-    public override byte[] ToBinary(object obj) => obj is JournalEvent journalEvent ? journalEvent.Array : throw Unknown(obj);
+    public override byte[] ToBinary(object obj)
+    {
+        if (obj is not JournalEvent journalEvent) throw Unknown(obj);
+        _traffic.CountPages(journalEvent.Array.Length);
+        return journalEvent.Array;
+    }
 
     /// <inheritdoc/>
     public override object FromBinary(byte[] bytes, string manifest) => Reads(manifest)

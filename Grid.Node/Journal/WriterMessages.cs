@@ -1,9 +1,14 @@
+using Grid.Node.Admin;
+
 namespace Grid.Node.Journal;
 
 /// <summary>To a writer: write this event. One at a time; the next only after the answer.</summary>
 /// <param name="Event">The event.</param>
 /// <param name="Token">Comes back in the answer.</param>
-public sealed record Write(JournalEvent Event, long Token);
+public sealed record Write(JournalEvent Event, long Token) : IBearsPages
+{
+    long IBearsPages.PageBytes => Event.Bytes.Length;
+}
 
 /// <summary>To a writer: stop once what is being written is answered. A PoisonPill would not wait for it.</summary>
 public sealed class StopWriter

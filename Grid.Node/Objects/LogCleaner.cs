@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Akka.Actor;
+using Grid.Node.Admin;
 using Grid.Node.Journal;
 using Grid.Protocol;
 
@@ -9,7 +10,10 @@ namespace Grid.Node.Objects;
 /// <param name="Heads">Heads of events, in order; null where one whole event was asked for.</param>
 /// <param name="Payload">The whole event.</param>
 /// <param name="Failure">Why it did not come.</param>
-internal sealed record CleanerRead(JournalPage? Heads, ReadOnlyMemory<byte> Payload, Exception? Failure);
+internal sealed record CleanerRead(JournalPage? Heads, ReadOnlyMemory<byte> Payload, Exception? Failure) : IBearsPages
+{
+    long IBearsPages.PageBytes => Payload.Length + (Heads?.Rows.Sum(row => (long)row.Payload.Length) ?? 0);
+}
 
 /// <summary>
 /// Frees the beginning of an object's journal: goes through its oldest events, in order, and copies the pages that the index still has there into new events. A pass begins when the share of bytes

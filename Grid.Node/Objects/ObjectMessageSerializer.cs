@@ -1,6 +1,7 @@
 using System.Buffers;
 using Akka.Actor;
 using Akka.Serialization;
+using Grid.Node.Admin;
 using Grid.Protocol;
 using Status = Grid.Protocol.Status;
 
@@ -15,6 +16,7 @@ public sealed class ObjectMessageSerializer(ExtendedActorSystem system) : Serial
     private const string FailedManifest = "F1";
     private const string StopManifest = "S1";
     private const string KeptManifest = "K1";
+    private readonly ClusterTraffic _traffic = ClusterTraffic.Of(system);
 
     /// <inheritdoc/>
     public override int Identifier => 1601;
@@ -55,7 +57,7 @@ public sealed class ObjectMessageSerializer(ExtendedActorSystem system) : Serial
                 break;
         }
 
-        return output.WrittenSpan.ToArray();
+        return _traffic.Count(TrafficKind.Objects, output.WrittenSpan.ToArray());
     }
 
     /// <inheritdoc/>

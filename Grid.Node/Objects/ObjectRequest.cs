@@ -1,5 +1,6 @@
 using System.Buffers;
 using Akka.Actor;
+using Grid.Node.Admin;
 using Grid.Node.Memory;
 using Grid.Node.Pools;
 using Grid.Protocol;
@@ -22,7 +23,7 @@ internal delegate void WriteBody(ref BodyWriter writer);
 /// It is in exactly one state; the transitions are atomic, so that of an actor that answers and a gateway that claims (the actor stopped, the
 /// connection died) exactly one wins. A request that was claimed while queued never returns to the pool: an old mailbox may still hold it.
 /// </summary>
-internal sealed class ObjectRequest(IRequestSink sink)
+internal sealed class ObjectRequest(IRequestSink sink) : IBearsPages
 {
     private const int Idle = 0;
     private const int Queued = 1;
@@ -149,6 +150,16 @@ internal sealed class ObjectRequest(IRequestSink sink)
         if (Opcode == Opcode.Put) Page = default;
         else Pages[i] = default;
         return page;
+    }
+
+    long IBearsPages.PageBytes
+    {
+        get
+        {
+            long bytes = Page.PageSizeBytes;
+            for (var i = 0; i < Count && _pages is { } pages; i++) bytes += pages[i].PageSizeBytes;
+            return bytes;
+        }
     }
 
     /// <summary>Whether it waits in a mailbox.</summary>

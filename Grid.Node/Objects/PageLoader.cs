@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Akka.Actor;
+using Grid.Node.Admin;
 using Grid.Node.Journal;
 using Grid.Node.Memory;
 using Grid.Node.Pools;
@@ -12,7 +13,10 @@ namespace Grid.Node.Objects;
 /// <param name="SequenceNr">The event.</param>
 /// <param name="Event">Its bytes; the receiver gives them back.</param>
 /// <param name="Failure">Why there are none.</param>
-internal sealed record EventLoaded(long SequenceNr, EventBuffer? Event, Exception? Failure);
+internal sealed record EventLoaded(long SequenceNr, EventBuffer? Event, Exception? Failure) : IBearsPages
+{
+    long IBearsPages.PageBytes => Event?.Bytes.Length ?? 0;
+}
 
 /// <summary>
 /// Brings pages that are not in memory back from the journal. Many gets of one event's pages cost one read; what was read is kept in memory

@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Grid.Node.Admin;
 using Grid.Node.Journal;
 using Grid.Protocol;
 
@@ -9,8 +10,10 @@ namespace Grid.Node.Objects;
 /// <param name="Rows">The heads of the events.</param>
 /// <param name="IsLast">Whether there were no more.</param>
 /// <param name="Failure">Why there are none.</param>
-internal sealed record TailRead(JournalEnds? Ends, IReadOnlyList<JournalRow> Rows, bool IsLast, Exception? Failure)
+internal sealed record TailRead(JournalEnds? Ends, IReadOnlyList<JournalRow> Rows, bool IsLast, Exception? Failure) : IBearsPages
 {
+    long IBearsPages.PageBytes => Rows.Sum(row => (long)row.Payload.Length);
+
     private const int MaxRows = 1024;
 
     /// <summary>So much is held at once, however much there is to read.</summary>

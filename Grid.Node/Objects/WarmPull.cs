@@ -1,6 +1,7 @@
 using System.Buffers;
 using Akka.Actor;
 using Grid.Client;
+using Grid.Node.Admin;
 using Grid.Node.Cluster;
 using Grid.Node.Hosting;
 using Grid.Protocol;
@@ -9,7 +10,10 @@ namespace Grid.Node.Objects;
 
 /// <summary>What an object was brought of the pages it had at its last node. Nobody has served it in between.</summary>
 /// <param name="Parts">Bodies of answers, as <see cref="KeptAside.Pull"/> writes them.</param>
-internal sealed record PagesPulled(IReadOnlyList<byte[]> Parts);
+internal sealed record PagesPulled(IReadOnlyList<byte[]> Parts) : IBearsPages
+{
+    long IBearsPages.PageBytes => Parts.Sum(part => (long)part.Length);
+}
 
 /// <summary>Brings objects the pages that they had at the node that served their shard before, over the data plane and within a time. What does not come in time is a miss.</summary>
 /// <param name="settings">How long others keep pages, and how long an object waits for its own.</param>

@@ -2,6 +2,7 @@ using System.Buffers;
 using Akka.Actor;
 using Akka.Cluster;
 using Akka.Serialization;
+using Grid.Node.Admin;
 using Grid.Protocol;
 using Status = Grid.Protocol.Status;
 
@@ -11,6 +12,8 @@ namespace Grid.Node.Pools;
 /// <param name="system">The actor system.</param>
 internal sealed class PoolMessageSerializer(ExtendedActorSystem system) : SerializerWithStringManifest(system)
 {
+    private readonly ClusterTraffic _traffic = ClusterTraffic.Of(system);
+
     private delegate void WriteBody(ref BodyWriter writer, object message);
 
     private delegate object ReadBody(ref BodyReader reader);
@@ -53,7 +56,7 @@ internal sealed class PoolMessageSerializer(ExtendedActorSystem system) : Serial
         var output = new ArrayBufferWriter<byte>(128);
         var writer = new BodyWriter(output);
         FormatOf(obj).Write(ref writer, obj);
-        return output.WrittenSpan.ToArray();
+        return _traffic.Count(TrafficKind.Pools, output.WrittenSpan.ToArray());
     }
 
     /// <inheritdoc/>

@@ -27,6 +27,14 @@ public sealed class ClusterTests(PostgresServer server, ITestOutputHelper output
             for (var i = 0ul; i < 200; i++) await same.AssertHoldsAsync(ObjectId.FromUInt64(i), 0, PageBytes.Random(i));
             Assert.InRange(await node.MetricAsync("grid_objects") ?? 0, 20, 140);
         }
+
+        // Pages went over the data plane only: what the nodes told each other is small.
+        foreach (var node in cluster.Nodes)
+        {
+            Assert.Equal(0, await node.MetricAsync("grid_cluster_page_bytes_total"));
+            Assert.Equal(0, await node.MetricAsync("grid_cluster_refused_total"));
+            Assert.InRange(await node.MetricAsync("grid_cluster_message_bytes_total") ?? 0, 1, 200_000);
+        }
     }
 
     [Fact]

@@ -66,6 +66,10 @@ public sealed class ClusterOfNodes : IAsyncDisposable
         $"every node sees {members} members up",
         TimeSpan.FromSeconds(60));
 
+    /// <summary>What a node of this number is given, but for what the test adds to its nodes.</summary>
+    public NodeSetup SetupOf(int node) => NodeSetup.OnPostgres(_database).At(Address(node), $"node-{node}")
+        .With("grid.cluster.seed-nodes", string.Join(',', Enumerable.Range(1, _seeds).Select(seed => $"{Address(seed)}:7072")));
+
     public async ValueTask DisposeAsync()
     {
         foreach (var node in _nodes) await node.DisposeAsync();
@@ -81,10 +85,5 @@ public sealed class ClusterOfNodes : IAsyncDisposable
 
     private string Address(int node) => $"{_network}.{node.ToString(CultureInfo.InvariantCulture)}";
 
-    private Task<NodeProcess> StartNodeAsync(int node)
-    {
-        var setup = NodeSetup.OnPostgres(_database).At(Address(node), $"node-{node}")
-            .With("grid.cluster.seed-nodes", string.Join(',', Enumerable.Range(1, _seeds).Select(seed => $"{Address(seed)}:7072")));
-        return NodeProcess.StartAsync(_more(setup), _output);
-    }
+    private Task<NodeProcess> StartNodeAsync(int node) => NodeProcess.StartAsync(_more(SetupOf(node)), _output);
 }

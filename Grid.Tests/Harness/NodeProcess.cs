@@ -37,6 +37,9 @@ public sealed class NodeProcess : IAsyncDisposable
 
     public int Pid => Running.Id;
 
+    /// <summary>Whether it has said that it serves.</summary>
+    public bool Serves => File.Exists(PortsFile());
+
     public bool HasExited => Running.HasExited;
 
     private Process Running => _process ?? throw new InvalidOperationException("the node was never started");
@@ -55,6 +58,14 @@ public sealed class NodeProcess : IAsyncDisposable
             await node.DisposeAsync();
             throw;
         }
+    }
+
+    /// <summary>Starts a node that is not expected to serve, and does not wait for it.</summary>
+    public static NodeProcess Launch(NodeSetup setup, ITestOutputHelper? output = null)
+    {
+        var node = new NodeProcess(setup, output);
+        node.Launch(node.Log, node.Log);
+        return node;
     }
 
     /// <summary>Starts a node that is expected to refuse to start, and returns what it printed and how it exited.</summary>

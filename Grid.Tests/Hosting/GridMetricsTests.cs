@@ -75,7 +75,7 @@ public sealed class GridMetricsTests
         Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
     }
 
-    private static List<(long Value, Dictionary<string, object?> Tags)> Observe(GridMetrics metrics, string name)
+    internal static List<(long Value, Dictionary<string, object?> Tags)> Observe(GridMetrics metrics, string name)
     {
         var found = new List<(long, Dictionary<string, object?>)>();
         using var listener = new MeterListener

@@ -1,7 +1,10 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
+using Grid.Client;
 using Grid.Node.Hosting;
+using Grid.Protocol;
+using Grid.Tests.Harness;
 using Xunit;
 
 namespace Grid.Tests.Hosting;
@@ -60,6 +63,28 @@ public sealed class NodeProcessTests
         using var directory = new TempDirectory();
         await RefusedAsync(ExitCodes.Surroundings, $"grid.cluster.{setting}:", [.. NodeUnderTest.TestArguments(directory), "--set", $"grid.cluster.{setting}={value}", "--set", "grid.cluster.port=7072"]);
     }
+
+    [Fact]
+    public async Task A_node_on_an_IPv6_address_tells_clients_an_address_that_they_understand()
+    {
+        await using var node = await Harness.NodeProcess.StartAsync(NodeSetup.Default.With("grid.gateway.host", "::1"));
+        var address = $"[::1]:{node.Ports.Data}";
+        var (_, status) = await node.HttpGetAsync("/api/v1/status");
+        Assert.Contains($"\"{address}\"", status, StringComparison.Ordinal);
+        await using var client = await GridClient.ConnectAsync($"grid://{address}?timeout=10s");
+        var pool = await client.CreatePoolAsync("p", new PoolOptions { Kind = PoolKind.Ephemeral });
+        await pool.StoreAsync(ObjectId.FromUInt64(1), 0, PageBytes.Random(1));
+        await pool.AssertHoldsAsync(ObjectId.FromUInt64(1), 0, PageBytes.Random(1));
+        var topology = await client.GetTopologyAsync();
+        Assert.Equal(address, Assert.Single(topology.Nodes).DataAddress);
+    }
+
+    [Theory]
+    [InlineData("db-1", "db-1:7070")]
+    [InlineData("10.0.0.1", "10.0.0.1:7070")]
+    [InlineData("fd00::1", "[fd00::1]:7070")]
+    [InlineData("[fd00::1]", "[fd00::1]:7070")]
+    public void An_address_with_its_port_is_written_as_it_is_read(string host, string text) => Assert.Equal(text, Binding.Text(host, 7070));
 
     [Fact]
     public async Task A_killed_node_leaves_its_data_directory_free()

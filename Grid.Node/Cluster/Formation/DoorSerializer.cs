@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Akka.Actor;
 using Akka.Serialization;
+using Grid.Node.Admin;
 
 namespace Grid.Node.Cluster.Formation;
 
@@ -10,6 +11,7 @@ internal sealed class DoorSerializer(ExtendedActorSystem system) : SerializerWit
 {
     private const string QuestionManifest = "Q1";
     private const string AnswerManifest = "A1";
+    private readonly ClusterTraffic _traffic = ClusterTraffic.Of(system);
 
     /// <inheritdoc/>
     public override int Identifier => 1631;
@@ -26,7 +28,7 @@ internal sealed class DoorSerializer(ExtendedActorSystem system) : SerializerWit
     public override byte[] ToBinary(object obj)
     {
         Manifest(obj);
-        return JsonSerializer.SerializeToUtf8Bytes(obj, obj.GetType(), DoorJson.Options);
+        return _traffic.Count(TrafficKind.Formation, JsonSerializer.SerializeToUtf8Bytes(obj, obj.GetType(), DoorJson.Options));
     }
 
     /// <inheritdoc/>

@@ -2,6 +2,7 @@ using System.Net.Http.Json;
 using System.Text.Json;
 using Akka.Actor;
 using Akka.Discovery;
+using Grid.Node.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace Grid.Node.Cluster.Formation;
@@ -30,7 +31,7 @@ internal sealed class ServiceLine : IContactLine, IDisposable
     public async Task<IReadOnlyList<string>> FindAsync()
     {
         var resolved = await _discovery.Lookup(_service, Patience);
-        return [.. resolved.Addresses.Select(target => $"{target.Host}:{target.Port}")];
+        return [.. resolved.Addresses.Select(target => Binding.Text(target.Host, target.Port!.Value))];
     }
 
     /// <inheritdoc/>
