@@ -21,15 +21,15 @@ internal sealed class ShardTable(int shardCount)
     /// <summary>Whether the lease runs.</summary>
     public bool IsServing => Environment.TickCount64 < DeadlineMs;
 
-    /// <summary>Shards that are open.</summary>
-    public int OpenCount
+    /// <summary>Open shards that objects live in. One stays open without objects until somebody claims it.</summary>
+    public int InhabitedCount
     {
         get
         {
-            var open = 0;
+            var inhabited = 0;
             for (var shard = 0; shard < _lives.Length; shard++)
-                if (Find(shard) is not null) open++;
-            return open;
+                if (Find(shard) is { Objects: > 0 }) inhabited++;
+            return inhabited;
         }
     }
 

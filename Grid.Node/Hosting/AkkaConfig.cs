@@ -8,6 +8,8 @@ namespace Grid.Node.Hosting;
 /// <summary>Akka's configuration of a node: operator's overrides over what follows from <see cref="GridSettings"/> over akka.conf.</summary>
 internal static class AkkaConfig
 {
+    private const string RegionPhase = "akka.coordinated-shutdown.phases.cluster-sharding-shutdown-region.timeout";
+
     /// <summary>Builds it.</summary>
     /// <param name="settings">The node's settings.</param>
     /// <param name="parts">What parts of the node add, e.g. the journal's plugin.</param>
@@ -20,6 +22,19 @@ internal static class AkkaConfig
         config = settings.AkkaOverrides.WithFallback(FromSettings(settings).WithFallback(config));
         CheckTimings(settings, config);
         return config;
+    }
+
+    /// <summary>
+    /// How long a node that leaves gives its shards away a few at a time: a quarter of the stop's time at most, and never so long that what follows (the region's shutdown, and a quarter for
+    /// clients and kept pages) would be cut.
+    /// </summary>
+    /// <param name="stopTimeout">The stop's time.</param>
+    /// <param name="config">Akka's configuration.</param>
+    public static TimeSpan ShardsPatience(TimeSpan stopTimeout, Config config)
+    {
+        var part = stopTimeout / 4;
+        var left = stopTimeout - config.GetTimeSpan(RegionPhase) - part - TimeSpan.FromSeconds(2);
+        return left < TimeSpan.Zero ? TimeSpan.Zero : left < part ? left : part;
     }
 
     private static Config FromSettings(GridSettings settings)
@@ -49,7 +64,7 @@ internal static class AkkaConfig
     private static void CheckTimings(GridSettings settings, Config config)
     {
         const string handoff = "akka.cluster.sharding.handoff-timeout";
-        const string phase = "akka.coordinated-shutdown.phases.cluster-sharding-shutdown-region.timeout";
+        const string phase = RegionPhase;
         var handoffTimeout = config.GetTimeSpan(handoff);
         var phaseTimeout = config.GetTimeSpan(phase);
         if (phaseTimeout <= handoffTimeout)

@@ -45,6 +45,8 @@ internal static class ClusterTls
                 + $"and {AuthoritiesFolder} to a folder that does not exist");
         }
 
+        if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any())
+            throw StartupException.Setting($"{Transport}.enable-ssl: every authority in {folder} ({AuthoritiesFolder}) could make itself a node. Name a folder that does not exist, and the one authority in {AuthoritiesFile}");
         if (!File.Exists(file)) throw StartupException.Setting($"{Transport}.enable-ssl: there is no file {file} ({AuthoritiesFile})");
     }
 

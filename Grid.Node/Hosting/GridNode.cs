@@ -101,7 +101,7 @@ internal sealed class GridNode : INodeStatusSource
         _guard = Guard(_objects, shards, publicAddress, adminAddress);
         _objects.Guard = _guard.Start(_system);
         RegisterLeaving(_system, _objects.Guard);
-        var warm = _settings.Cluster.IsAlone ? Task.CompletedTask : JournalWarmUp.RunAsync(_system, _journal, _journalOptions.ReadThreads, _settings.Node.Name, _loggers.CreateLogger("Grid.Journal"));
+        var warm = _settings.Cluster.IsAlone ? Task.CompletedTask : JournalWarmUp.RunAsync(_system, _journal, _journalOptions.ReadThreads, _loggers.CreateLogger("Grid.Journal"));
         await ClusterFormation.JoinAsync(_system, _settings, _loggers, cancellation);
         await warm.WaitAsync(cancellation);
         var pools = PoolsSetup.Start(_system, PoolsSettings(), _pools);
@@ -155,18 +155,32 @@ internal sealed class GridNode : INodeStatusSource
     }
 
     /// <summary>
-    /// Waits until the shards that objects live in have gone to others, few at a time (<see cref="DrainAwareAllocation"/>). What has not gone in time is handed off with
-    /// everything else when the region shuts down.
+    /// Tells the others that this node is about to leave and waits until the shards that objects live in have gone to them, few at a time (<see cref="DrainAwareAllocation"/>). What has not gone
+    /// in time is handed off with everything else when the region shuts down.
     /// </summary>
-    private async Task ShardsHaveMovedAsync(ShardTable shards, TimeSpan patience, CancellationToken cancellation)
+    private async Task ShardsHaveMovedAsync(ObjectServices objects, Akka.Configuration.Config config, CancellationToken cancellation)
     {
-        var deadline = Environment.TickCount64 + (long)patience.TotalMilliseconds;
-        while (shards.OpenCount > 0 && Peers().Count > 0 && Environment.TickCount64 < deadline) await Task.Delay(20, cancellation);
+        try
+        {
+            await objects.Guard.Ask<DrainNow>(DrainNow.Instance, TimeSpan.FromSeconds(2), cancellation);
+        }
+        catch (AskTimeoutException)
+        {
+            // A guard that has failed serves nothing: there is nothing to give away.
+            return;
+        }
+
+        // Whoever allocates shards should know before the hand-off begins.
+        await Task.Delay(_settings.Cluster.Lease.PingInterval / 2, cancellation);
+        var deadline = Environment.TickCount64 + (long)AkkaConfig.ShardsPatience(_settings.Stop.Timeout, config).TotalMilliseconds;
+        while (objects.Shards.InhabitedCount > 0 && Peers().Count > 0 && Environment.TickCount64 < deadline) await Task.Delay(20, cancellation);
     }
 
     /// <summary>The nodes that are about to leave, as their regions' references name them: this one's own has no host.</summary>
     private IReadOnlySet<Address> Draining() =>
         (from node in _guard!.Picture.Nodes where node.IsDraining select node.IsSelf ? new Address("akka", _settings.Cluster.Name) : Address.Parse(node.Node.Address)).ToHashSet();
+
+    private bool AllReachable() => _guard!.Picture.Nodes.All(node => node.IsReachable);
 
     private IReadOnlyList<Address> Peers() =>
         [.. from node in _guard!.Picture.Nodes where node is { IsSelf: false, IsReachable: true, IsDraining: false, Standing: Standing.Up } select Address.Parse(node.Node.Address)];
@@ -188,7 +202,7 @@ internal sealed class GridNode : INodeStatusSource
     private void StartServing(ActorSystem system, ObjectServices objects, IPools pools, string publicAddress)
     {
         objects.Watcher = system.ActorOf(Props.Create(() => new ObjectWatcher(_connections)), "object-watcher");
-        var region = ObjectSharding.Start(system, objects, _settings.Cluster.Shards, Draining);
+        var region = ObjectSharding.Start(system, objects, _settings.Cluster.Shards, Draining, AllReachable);
         var activations = system.ActorOf(Props.Create(() => new Activations(objects, () => region, _settings.Objects.ActivateTimeout)), "activations");
         system.ActorOf(Props.Create(() => new HandOffCourier(objects, () => region, Peers)), HandOffCourier.Name);
         system.ActorOf(Props.Create(() => new ObjectSweeper(objects, SweepSettings.For(_settings.Objects.PassivateAfter))), "object-sweeper");
@@ -240,10 +254,7 @@ internal sealed class GridNode : INodeStatusSource
             objects.IsHandingOver = true;
             if (HasPeers && _system is { WhenTerminated.IsCompleted: false })
             {
-                await objects.Guard.Ask<DrainNow>(DrainNow.Instance, TimeSpan.FromSeconds(2), cancellation);
-                // Whoever allocates shards should know before the hand-off begins.
-                await Task.Delay(_settings.Cluster.Lease.PingInterval / 2, cancellation);
-                await ShardsHaveMovedAsync(objects.Shards, _settings.Stop.Timeout / 4, cancellation);
+                await ShardsHaveMovedAsync(objects, _system.Settings.Config, cancellation);
             }
         }
 

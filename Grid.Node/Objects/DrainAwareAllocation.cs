@@ -10,7 +10,8 @@ namespace Grid.Node.Objects;
 /// </summary>
 /// <param name="inner">Who decides among the others.</param>
 /// <param name="draining">The nodes that are about to leave.</param>
-internal sealed class DrainAwareAllocation(IShardAllocationStrategy inner, Func<IReadOnlySet<Address>> draining) : IActorSystemDependentAllocationStrategy
+/// <param name="allReachable">Whether every member can be reached: a hand-off wants everybody's word, so none is begun before.</param>
+internal sealed class DrainAwareAllocation(IShardAllocationStrategy inner, Func<IReadOnlySet<Address>> draining, Func<bool> allReachable) : IActorSystemDependentAllocationStrategy
 {
     /// <summary>Shards of leaving nodes that move at the same time.</summary>
     private const int AtOnce = 8;
@@ -32,9 +33,9 @@ internal sealed class DrainAwareAllocation(IShardAllocationStrategy inner, Func<
     {
         var staying = Staying(currentShardAllocations);
         var toMove = currentShardAllocations.Where(region => !staying.ContainsKey(region.Key)).SelectMany(region => region.Value).Except(rebalanceInProgress).ToArray();
-        return toMove.Length > 0
-            ? Task.FromResult<IImmutableSet<string>>(toMove.Take(Math.Max(0, AtOnce - rebalanceInProgress.Count)).ToImmutableHashSet())
-            : inner.Rebalance(staying, rebalanceInProgress);
+        if (toMove.Length == 0) return inner.Rebalance(staying, rebalanceInProgress);
+        var room = allReachable() ? Math.Max(0, AtOnce - rebalanceInProgress.Count) : 0;
+        return Task.FromResult<IImmutableSet<string>>(toMove.Take(room).ToImmutableHashSet());
     }
 
     private IImmutableDictionary<IActorRef, IImmutableList<string>> Staying(IImmutableDictionary<IActorRef, IImmutableList<string>> all)

@@ -20,12 +20,13 @@ internal static class ObjectSharding
     /// <param name="services">What objects use.</param>
     /// <param name="shardCount">Shards there are.</param>
     /// <param name="draining">The nodes that are about to leave.</param>
-    public static IActorRef Start(ActorSystem system, ObjectServices services, int shardCount, Func<IReadOnlySet<Address>> draining) => ClusterSharding.Get(system).Start(
+    /// <param name="allReachable">Whether every member can be reached.</param>
+    public static IActorRef Start(ActorSystem system, ObjectServices services, int shardCount, Func<IReadOnlySet<Address>> draining, Func<bool> allReachable) => ClusterSharding.Get(system).Start(
         TypeName,
         entityId => EntityProps(services, entityId),
         ClusterShardingSettings.Create(system),
         new Extractor(shardCount),
-        new DrainAwareAllocation(ShardAllocationStrategy.LeastShardAllocationStrategy(absoluteLimit: 10, relativeLimit: 0.1), draining),
+        new DrainAwareAllocation(ShardAllocationStrategy.LeastShardAllocationStrategy(absoluteLimit: 10, relativeLimit: 0.1), draining, allReachable),
         StopObject.Instance);
 
     private static Props EntityProps(ObjectServices services, string entityId)

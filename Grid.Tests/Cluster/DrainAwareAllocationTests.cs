@@ -10,12 +10,13 @@ namespace Grid.Tests.Cluster;
 public sealed class DrainAwareAllocationTests : TestKit
 {
     private readonly HashSet<Address> _draining = [];
+    private bool _allReachable = true;
 
     [Fact]
     public async Task A_node_about_to_leave_gets_no_shard_and_the_last_one_keeps_getting_them()
     {
         var (leaving, staying) = (Sys.ActorOf(Props.Empty, "leaving"), new Elsewhere("staying"));
-        var strategy = new DrainAwareAllocation(new FirstOfAll(), () => _draining);
+        var strategy = new DrainAwareAllocation(new FirstOfAll(), () => _draining, () => _allReachable);
         var shards = ImmutableDictionary<IActorRef, IImmutableList<string>>.Empty.Add(leaving, ImmutableList<string>.Empty).Add(staying, ImmutableList.Create("1"));
         Assert.Equal(leaving, await strategy.AllocateShard(leaving, "2", shards));
 
@@ -30,7 +31,7 @@ public sealed class DrainAwareAllocationTests : TestKit
     public async Task A_node_about_to_leave_loses_its_shards_a_few_at_a_time()
     {
         var (leaving, staying) = (Sys.ActorOf(Props.Empty, "going"), new Elsewhere("there"));
-        var strategy = new DrainAwareAllocation(new FirstOfAll(), () => _draining);
+        var strategy = new DrainAwareAllocation(new FirstOfAll(), () => _draining, () => _allReachable);
         var shards = ImmutableDictionary<IActorRef, IImmutableList<string>>.Empty
             .Add(leaving, Enumerable.Range(0, 20).Select(shard => $"{shard}").ToImmutableList()).Add(staying, ImmutableList.Create("20"));
         Assert.Empty(await strategy.Rebalance(shards, ImmutableHashSet<string>.Empty));
@@ -42,6 +43,11 @@ public sealed class DrainAwareAllocationTests : TestKit
         var second = await strategy.Rebalance(shards, first.Skip(3).ToImmutableHashSet());
         Assert.Equal(3, second.Count);
         Assert.Empty(second.Intersect(first.Skip(3)));
+
+        // A hand-off would wait for the one that cannot be reached.
+        _allReachable = false;
+        Assert.Empty(await strategy.Rebalance(shards, ImmutableHashSet<string>.Empty));
+        _allReachable = true;
 
         // Nobody is left to take them.
         _draining.Add(staying.Path.Address);

@@ -24,6 +24,7 @@ public sealed class ClusterTlsCheckTests : IDisposable
     [InlineData(null, null)]
     [InlineData("/etc/hosts", null)]
     [InlineData(null, "/none")]
+    [InlineData("/etc/hosts", "/etc")]
     public void Authorities_that_are_not_the_operators_own_are_refused(string? file, string? folder)
     {
         var message = Refused(Config("enable-ssl = true"), file, folder);
