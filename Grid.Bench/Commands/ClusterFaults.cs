@@ -17,6 +17,7 @@ internal sealed class ClusterFaults(ClusterOptions options, List<Figure> figures
     private const double MaxStallSeconds = 2;
     private const double MinHitPercent = 90;
     private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(3);
     private readonly StampedPages _pages = new();
 
     /// <summary>Runs both.</summary>
@@ -26,22 +27,24 @@ internal sealed class ClusterFaults(ClusterOptions options, List<Figure> figures
         if (options.Kills > 0) await OnClusterAsync(KillAsync, cancellation);
     }
 
-    private async Task OnClusterAsync(Func<ClusterServers, GridClient, CancellationToken, Task<LoadResult>> faults, CancellationToken cancellation)
+    private delegate Task<LoadResult> Faults(ClusterServers cluster, GridClient client, IReadOnlyList<ChildProcess> load, CancellationToken cancellation);
+
+    private async Task OnClusterAsync(Faults faults, CancellationToken cancellation)
     {
         await using var postgres = await PostgresServer.StartAsync(TemporaryDirectory.Default, cancellation);
         await using var cluster = await ClusterServers.StartAsync(options.NodePath, Nodes, postgres.ConnectionString, cancellation);
         await using var client = await GridClient.ConnectAsync(cluster.ConnectionString, cancellation);
-        var seen = await faults(cluster, client, cancellation);
+        var load = await LoadProcess.StartAsync(client, cluster.ConnectionString, Clients, cancellation);
+        await Task.Delay(WarmUp, cancellation);
+        await LoadProcess.SeenAsync(load, cancellation);
+        var seen = await faults(cluster, client, load, cancellation);
         if (seen.FirstFailure is { } failure) await Console.Error.WriteLineAsync($"failed: {failure}");
     }
 
-    private async Task<LoadResult> RestartAsync(ClusterServers cluster, GridClient client, CancellationToken cancellation)
+    private async Task<LoadResult> RestartAsync(ClusterServers cluster, GridClient _, IReadOnlyList<ChildProcess> load, CancellationToken cancellation)
     {
-        var clients = await LoadProcess.StartAsync(client, cluster.ConnectionString, Clients, cancellation);
         await Task.Delay(WarmUp, cancellation);
-        await LoadProcess.SeenAsync(clients, cancellation);
-        await Task.Delay(WarmUp, cancellation);
-        var calm = await LoadProcess.SeenAsync(clients, cancellation);
+        var calm = await LoadProcess.SeenAsync(load, cancellation);
         for (var turn = 0; turn < options.Restarts; turn++)
         {
             // As Kubernetes does: the last one first.
@@ -49,13 +52,12 @@ internal sealed class ClusterFaults(ClusterOptions options, List<Figure> figures
             var begun = Stopwatch.GetTimestamp();
             await node.TerminateAsync();
             var stopped = Stopwatch.GetElapsedTime(begun).TotalSeconds;
-            await node.RestartAsync(cancellation);
-            await cluster.AllSeeEachOtherAsync(cancellation);
+            await BackAsync(cluster, node, cancellation);
             await Console.Error.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"restart {turn + 1}: left after {stopped:0.0} s, back after {Stopwatch.GetElapsedTime(begun).TotalSeconds:0.0} s"));
-            await Task.Delay(TimeSpan.FromSeconds(3), cancellation);
+            await Task.Delay(Pause, cancellation);
         }
 
-        var seen = await LoadProcess.EndAsync(clients);
+        var seen = await LoadProcess.EndAsync(load);
         Add("rolling restart: operations", "", seen.Operations);
         Add("rolling restart: failed", "", seen.Failed, atMost: 0);
         Add("rolling restart: outcome unknown", "", seen.Unknown, atMost: 0);
@@ -65,7 +67,7 @@ internal sealed class ClusterFaults(ClusterOptions options, List<Figure> figures
         return seen;
     }
 
-    private async Task<LoadResult> KillAsync(ClusterServers cluster, GridClient client, CancellationToken cancellation)
+    private async Task<LoadResult> KillAsync(ClusterServers cluster, GridClient client, IReadOnlyList<ChildProcess> load, CancellationToken cancellation)
     {
         var kept = await client.CreatePoolAsync("kept", new PoolOptions { Kind = PoolKind.Persistent, Sharing = PoolSharing.Shared }, cancellation);
         var page = new byte[Payload.PageBytes];
@@ -75,9 +77,6 @@ internal sealed class ClusterFaults(ClusterOptions options, List<Figure> figures
             if (!(await kept.PutAsync(ObjectId.FromUInt64(id), 0, page, null, cancellation)).Stored) throw new BenchException("a put was refused");
         }
 
-        var clients = await LoadProcess.StartAsync(client, cluster.ConnectionString, Clients, cancellation);
-        await Task.Delay(WarmUp, cancellation);
-        await LoadProcess.SeenAsync(clients, cancellation);
         var times = new List<double>();
         for (var kill = 0; kill < options.Kills; kill++)
         {
@@ -90,12 +89,11 @@ internal sealed class ClusterFaults(ClusterOptions options, List<Figure> figures
             var gone = await removed;
             await Console.Error.WriteLineAsync(string.Create(
                 CultureInfo.InvariantCulture, $"kill {kill + 1}: node {(kill % Nodes) + 1} removed after {gone:0.0} s, every object answered after {times[^1]:0.0} s"));
-            await victim.RestartAsync(cancellation);
-            await cluster.AllSeeEachOtherAsync(cancellation);
-            await Task.Delay(TimeSpan.FromSeconds(3), cancellation);
+            await BackAsync(cluster, victim, cancellation);
+            await Task.Delay(Pause, cancellation);
         }
 
-        var seen = await LoadProcess.EndAsync(clients);
+        var seen = await LoadProcess.EndAsync(load);
         times.Sort();
         Add("killed node's objects answer again, p50", "s", times[times.Count / 2], atMost: MaxFailOverSeconds);
         Add("the same, slowest", "s", times[^1]);
@@ -110,6 +108,12 @@ internal sealed class ClusterFaults(ClusterOptions options, List<Figure> figures
         var found = new byte[Payload.PageBytes];
         var result = await kept.GetAsync(ObjectId.FromUInt64(id), 0, found, GetMode.Keep, null, cancellation);
         if (!result.Hit || !_pages.Is(found, id, 1)) throw new BenchException($"page {id} is missing or wrong after a kill");
+    }
+
+    private static async Task BackAsync(ClusterServers cluster, NodeServer node, CancellationToken cancellation)
+    {
+        await node.RestartAsync(cancellation);
+        await cluster.AllSeeEachOtherAsync(cancellation);
     }
 
     private static async Task<double> RemovedAsync(ClusterServers cluster, int by, long begun, CancellationToken cancellation)

@@ -36,32 +36,28 @@ internal sealed class ClusterServers : IAsyncDisposable
     /// <summary>Waits until every node sees all of them up.</summary>
     public async Task AllSeeEachOtherAsync(CancellationToken cancellation)
     {
-        for (var tries = 0; tries < 600; tries++, await Task.Delay(100, cancellation))
+        for (var node = 1; node <= _nodes.Count; node++)
         {
-            var seen = 0;
-            for (var node = 1; node <= _nodes.Count; node++)
-            {
-                using var status = await StatusAsync(node, cancellation);
-                var members = status.RootElement.GetProperty("members").EnumerateArray().ToArray();
-                if (members.Length == _nodes.Count && members.All(member => member.GetProperty("status").GetString() == "Up" && member.GetProperty("reachable").GetBoolean())) seen++;
-            }
-
-            if (seen == _nodes.Count) return;
+            await SeesAsync(
+                node,
+                members => members.Length == _nodes.Count && members.All(member => member.GetProperty("status").GetString() == "Up" && member.GetProperty("reachable").GetBoolean()),
+                "not all members up",
+                cancellation);
         }
-
-        throw new BenchException("the nodes do not see each other after a minute");
     }
 
     /// <summary>Waits until a node sees no more than so many members.</summary>
-    public async Task SeesAsync(int node, int members, CancellationToken cancellation)
+    public Task SeesAsync(int node, int members, CancellationToken cancellation) => SeesAsync(node, seen => seen.Length <= members, $"more than {members} members", cancellation);
+
+    private async Task SeesAsync(int node, Func<JsonElement[], bool> expected, string instead, CancellationToken cancellation)
     {
         for (var tries = 0; tries < 1200; tries++, await Task.Delay(50, cancellation))
         {
             using var status = await StatusAsync(node, cancellation);
-            if (status.RootElement.GetProperty("members").GetArrayLength() <= members) return;
+            if (expected([.. status.RootElement.GetProperty("members").EnumerateArray()])) return;
         }
 
-        throw new BenchException($"node {node} sees more than {members} members after a minute");
+        throw new BenchException($"node {node} sees {instead} after a minute");
     }
 
     /// <summary>How many shards each node serves.</summary>

@@ -28,13 +28,12 @@ internal static class AkkaConfig
     /// How long a node that leaves gives its shards away a few at a time: a quarter of the stop's time at most, and never so long that what follows (the region's shutdown, and a quarter for
     /// clients and kept pages) would be cut.
     /// </summary>
-    /// <param name="stopTimeout">The stop's time.</param>
+    /// <param name="stop">The stop's settings.</param>
     /// <param name="config">Akka's configuration.</param>
-    public static TimeSpan ShardsPatience(TimeSpan stopTimeout, Config config)
+    public static TimeSpan ShardsPatience(StopSettings stop, Config config)
     {
-        var part = stopTimeout / 4;
-        var left = stopTimeout - config.GetTimeSpan(RegionPhase) - part - TimeSpan.FromSeconds(2);
-        return left < TimeSpan.Zero ? TimeSpan.Zero : left < part ? left : part;
+        var left = stop.Timeout - config.GetTimeSpan(RegionPhase) - stop.Part - TimeSpan.FromSeconds(2);
+        return left < TimeSpan.Zero ? TimeSpan.Zero : left < stop.Part ? left : stop.Part;
     }
 
     private static Config FromSettings(GridSettings settings)
@@ -64,16 +63,15 @@ internal static class AkkaConfig
     private static void CheckTimings(GridSettings settings, Config config)
     {
         const string handoff = "akka.cluster.sharding.handoff-timeout";
-        const string phase = RegionPhase;
         var handoffTimeout = config.GetTimeSpan(handoff);
-        var phaseTimeout = config.GetTimeSpan(phase);
+        var phaseTimeout = config.GetTimeSpan(RegionPhase);
         if (phaseTimeout <= handoffTimeout)
-            throw StartupException.Setting($"{phase} ({phaseTimeout.TotalSeconds:0.#} s) must be longer than {handoff} ({handoffTimeout.TotalSeconds:0.#} s)");
+            throw StartupException.Setting($"{RegionPhase} ({phaseTimeout.TotalSeconds:0.#} s) must be longer than {handoff} ({handoffTimeout.TotalSeconds:0.#} s)");
         const string part = "akka.coordinated-shutdown.phases.grid-part.timeout";
         var partTimeout = config.GetTimeSpan(part);
-        if (partTimeout < (settings.Stop.Timeout / 4) + TimeSpan.FromSeconds(3))
+        if (partTimeout < settings.Stop.Part + TimeSpan.FromSeconds(3))
             throw StartupException.Setting($"{part} ({partTimeout.TotalSeconds:0.#} s) must be 3 s longer than a quarter of grid.stop.timeout ({settings.Stop.Timeout.TotalSeconds:0.#} s)");
         if (settings.Stop.Timeout <= phaseTimeout)
-            throw StartupException.Setting($"grid.stop.timeout ({settings.Stop.Timeout.TotalSeconds:0.#} s) must be longer than {phase} ({phaseTimeout.TotalSeconds:0.#} s)");
+            throw StartupException.Setting($"grid.stop.timeout ({settings.Stop.Timeout.TotalSeconds:0.#} s) must be longer than {RegionPhase} ({phaseTimeout.TotalSeconds:0.#} s)");
     }
 }

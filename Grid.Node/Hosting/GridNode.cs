@@ -141,17 +141,19 @@ internal sealed class GridNode : INodeStatusSource
         {
             var objects = _objects!;
             objects.IsLeaving = true;
-            await Task.WhenAll(_connections.DrainAsync(_settings.Stop.Timeout / 4, CancellationToken.None), KeptAreFetchedAsync(objects.Aside, _settings.Stop.Timeout / 4));
+            await Task.WhenAll(_connections.DrainAsync(_settings.Stop.Part, CancellationToken.None), KeptAreFetchedAsync(objects.Aside, _settings.Stop.Part));
             await guard.Ask<PartNow>(PartNow.Instance, TimeSpan.FromSeconds(2));
             return Akka.Done.Instance;
         });
     }
 
     /// <summary>Waits until the others have fetched what this node keeps for them; what they do not come for in time is dropped.</summary>
-    private static async Task KeptAreFetchedAsync(KeptAside aside, TimeSpan patience)
+    private static Task KeptAreFetchedAsync(KeptAside aside, TimeSpan patience) => WhileAsync(() => aside.Count > 0, patience, CancellationToken.None);
+
+    private static async Task WhileAsync(Func<bool> holds, TimeSpan patience, CancellationToken cancellation)
     {
         var deadline = Environment.TickCount64 + (long)patience.TotalMilliseconds;
-        while (aside.Count > 0 && Environment.TickCount64 < deadline) await Task.Delay(20);
+        while (holds() && Environment.TickCount64 < deadline) await Task.Delay(20, cancellation);
     }
 
     /// <summary>
@@ -172,8 +174,7 @@ internal sealed class GridNode : INodeStatusSource
 
         // Whoever allocates shards should know before the hand-off begins.
         await Task.Delay(_settings.Cluster.Lease.PingInterval / 2, cancellation);
-        var deadline = Environment.TickCount64 + (long)AkkaConfig.ShardsPatience(_settings.Stop.Timeout, config).TotalMilliseconds;
-        while (objects.Shards.InhabitedCount > 0 && Peers().Count > 0 && Environment.TickCount64 < deadline) await Task.Delay(20, cancellation);
+        await WhileAsync(() => objects.Shards.InhabitedCount > 0 && Peers().Count > 0, AkkaConfig.ShardsPatience(_settings.Stop, config), cancellation);
     }
 
     /// <summary>The nodes that are about to leave, as their regions' references name them: this one's own has no host.</summary>
@@ -239,7 +240,7 @@ internal sealed class GridNode : INodeStatusSource
     public Task DrainAsync(CancellationToken cancellation)
     {
         _stopping = true;
-        return _connections.DrainAsync(_settings.Stop.Timeout / 4, cancellation);
+        return _connections.DrainAsync(_settings.Stop.Part, cancellation);
     }
 
     /// <summary>Whether there are other members, who take over what this node owns.</summary>

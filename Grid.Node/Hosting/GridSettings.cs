@@ -184,7 +184,11 @@ public sealed record ObjectSettings(TimeSpan PassivateAfter, TimeSpan ActivateTi
 
 /// <summary>The graceful stop.</summary>
 /// <param name="Timeout">Its longest duration.</param>
-public sealed record StopSettings(TimeSpan Timeout);
+public sealed record StopSettings(TimeSpan Timeout)
+{
+    /// <summary>What one part of the stop may take at most: the clients' leaving, the fetching of kept pages, the giving away of shards.</summary>
+    public TimeSpan Part => Timeout / 4;
+}
 
 /// <summary>What is printed.</summary>
 /// <param name="Level">Least severe level of the node's own messages.</param>

@@ -37,6 +37,6 @@ public sealed class ShardTableTests
     public void Shards_are_given_away_in_the_time_that_the_rest_of_the_stop_leaves(int stop, int region, int expected)
     {
         var config = ConfigurationFactory.ParseString($"akka.coordinated-shutdown.phases.cluster-sharding-shutdown-region.timeout = {region}s");
-        Assert.Equal(TimeSpan.FromSeconds(expected), AkkaConfig.ShardsPatience(TimeSpan.FromSeconds(stop), config));
+        Assert.Equal(TimeSpan.FromSeconds(expected), AkkaConfig.ShardsPatience(new StopSettings(TimeSpan.FromSeconds(stop)), config));
     }
 }
