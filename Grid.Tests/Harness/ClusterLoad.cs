@@ -12,6 +12,9 @@ namespace Grid.Tests.Harness;
 internal sealed class ClusterLoad : IAsyncDisposable
 {
     private const int PagesPerWorker = 64;
+
+    /// <summary>In place of a page's number: none. What a handle holds before the first put, and still may when that put's outcome is unknown.</summary>
+    private const ulong Nothing = 0;
     private readonly CancellationTokenSource _stop = new();
     private readonly List<GridClient> _clients = [];
     private readonly List<Task> _workers = [];
@@ -98,9 +101,9 @@ internal sealed class ClusterLoad : IAsyncDisposable
     {
         var random = new Random((int)worker);
         var isPersistent = pool.Info.Options.Kind == PoolKind.Persistent;
-        // What a handle may hold: the last acknowledged page, and those whose outcome is unknown.
+        // What a handle may hold: the last acknowledged page (or nothing, where none was), and those whose outcome is unknown.
         var known = new List<ulong>[PagesPerWorker];
-        for (var i = 0; i < PagesPerWorker; i++) known[i] = [];
+        for (var i = 0; i < PagesPerWorker; i++) known[i] = [Nothing];
         var page = new byte[pool.PageSizeBytes];
         var number = worker << 40;
         while (!_stop.IsCancellationRequested)
@@ -117,7 +120,7 @@ internal sealed class ClusterLoad : IAsyncDisposable
                     try
                     {
                         var put = await pool.PutAsync(id, 0, page);
-                        known[slot] = put.Stored ? [number] : [];
+                        known[slot] = put.Stored ? [number] : [Nothing];
                         if (!put.Stored) Fail($"put refused: {put.Reason}");
                     }
                     catch (OutcomeUnknownException unknown)
@@ -149,20 +152,28 @@ internal sealed class ClusterLoad : IAsyncDisposable
     {
         if (!hit)
         {
-            if (known.Count == 0) return;
-            if (!isPersistent) Interlocked.Increment(ref _misses);
-            else Fail($"{worker}/{slot}: an acknowledged page is missing");
-            if (!isPersistent) known.Clear();
+            if (isPersistent)
+            {
+                if (!known.Contains(Nothing)) Fail($"{worker}/{slot}: an acknowledged page is missing, expected {Numbers(known)}");
+                return;
+            }
+
+            if (!known.Contains(Nothing)) Interlocked.Increment(ref _misses);
+            known.Clear();
+            known.Add(Nothing);
             return;
         }
 
         var number = PageBytes.NumberOf(page);
-        if (!known.Contains(number)) Fail($"{worker}/{slot}: got page {number:x}, expected {string.Join(" or ", known.Select(one => one.ToString("x", System.Globalization.CultureInfo.InvariantCulture)))}");
+        if (!known.Contains(number)) Fail($"{worker}/{slot}: got page {number:x}, expected {Numbers(known)}");
         PageBytes.FillRandom(page.AsSpan(), number);
         if (!isPersistent) Interlocked.Increment(ref _hits);
         known.Clear();
         known.Add(number);
     }
+
+    private static string Numbers(IEnumerable<ulong> known) =>
+        string.Join(" or ", known.Select(one => one == Nothing ? "nothing" : one.ToString("x", System.Globalization.CultureInfo.InvariantCulture)));
 
     private void Fail(string what)
     {
