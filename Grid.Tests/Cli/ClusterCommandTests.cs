@@ -8,7 +8,6 @@ using Xunit.Abstractions;
 namespace Grid.Tests.Cli;
 
 /// <summary>The commands for a cluster, on three real nodes.</summary>
-[Collection(OwnNodes.Name)]
 public sealed class ClusterCommandTests(PostgresServer server, ITestOutputHelper output) : IClassFixture<PostgresServer>
 {
     private const int Objects = 200;

@@ -6,7 +6,6 @@ using Xunit.Abstractions;
 namespace Grid.Tests.Cli;
 
 /// <summary>The demonstration does what it says.</summary>
-[Collection(OwnNodes.Name)]
 public sealed class DemoTests(ITestOutputHelper output)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(4);

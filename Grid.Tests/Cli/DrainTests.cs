@@ -8,7 +8,6 @@ using Xunit;
 namespace Grid.Tests.Cli;
 
 /// <summary>A drain as an operator asks for it, over HTTP.</summary>
-[Collection(OwnNodes.Name)]
 public sealed class DrainTests
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);

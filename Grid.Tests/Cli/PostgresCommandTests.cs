@@ -7,7 +7,6 @@ using Xunit.Abstractions;
 namespace Grid.Tests.Cli;
 
 /// <summary>Moving a pool from SQLite to PostgreSQL and back, and verifying it there, with a node and without.</summary>
-[Collection(OwnNodes.Name)]
 public sealed class PostgresCommandTests(PostgresServer server, ITestOutputHelper output) : IClassFixture<PostgresServer>
 {
     private static readonly PoolOptions Options = new() { Kind = PoolKind.Persistent, Sharing = PoolSharing.Shared, Compression = PageCompression.Lz4, QuotaPages = 50_000 };

@@ -10,7 +10,6 @@ using Xunit.Abstractions;
 namespace Grid.Tests.Cli;
 
 /// <summary>grid verify, asking a node and reading the journal itself.</summary>
-[Collection(OwnNodes.Name)]
 public sealed class VerifyCommandTests(ITestOutputHelper output)
 {
     [Fact]

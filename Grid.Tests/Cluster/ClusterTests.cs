@@ -8,7 +8,7 @@ using Xunit.Abstractions;
 namespace Grid.Tests.Cluster;
 
 /// <summary>Three real nodes on one PostgreSQL: objects on all of them, nodes killed, stopped, paused and restarted under load.</summary>
-[Collection(OwnNodes.Name)]
+[Collection(SeveralNodes.Name)]
 public sealed class ClusterTests(PostgresServer server, ITestOutputHelper output) : IClassFixture<PostgresServer>
 {
     private static readonly TimeSpan ServedAgain = TimeSpan.FromSeconds(30);

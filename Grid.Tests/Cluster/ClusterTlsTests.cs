@@ -11,7 +11,7 @@ using Xunit.Abstractions;
 namespace Grid.Tests.Cluster;
 
 /// <summary>Real nodes with TLS between them: who gets in, who does not, and how certificates and authorities are exchanged while clients work.</summary>
-[Collection(OwnNodes.Name)]
+[Collection(SeveralNodes.Name)]
 public sealed class ClusterTlsTests(PostgresServer server, ITestOutputHelper output) : IClassFixture<PostgresServer>, IDisposable
 {
     private const int ClusterPort = 7072;

@@ -8,7 +8,6 @@ using ExitCodes = Grid.Node.Hosting.ExitCodes;
 namespace Grid.Tests.Cluster;
 
 /// <summary>Three real nodes on one PostgreSQL come into one cluster, whatever the order in which they start, die and come back.</summary>
-[Collection(OwnNodes.Name)]
 public sealed class FormationTests(PostgresServer server, ITestOutputHelper output) : IClassFixture<PostgresServer>, IAsyncLifetime
 {
     private const int ContactPort = 7073;

@@ -7,7 +7,7 @@ using Xunit.Abstractions;
 namespace Grid.Tests.Cluster;
 
 /// <summary>Ephemeral pages move with their objects when a node leaves, and nothing that was changed comes back.</summary>
-[Collection(OwnNodes.Name)]
+[Collection(SeveralNodes.Name)]
 public sealed class WarmHandOffTests(PostgresServer server, ITestOutputHelper output) : IClassFixture<PostgresServer>
 {
     private const int Objects = 400;

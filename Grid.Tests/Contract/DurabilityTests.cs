@@ -8,7 +8,6 @@ using Xunit.Abstractions;
 namespace Grid.Tests.Contract;
 
 /// <summary>What an answer said still holds after the node was killed, or stopped, and started again on its data.</summary>
-[Collection(OwnNodes.Name)]
 public abstract class DurabilityTests(ITestOutputHelper output)
 {
     private const uint Pages = 120;

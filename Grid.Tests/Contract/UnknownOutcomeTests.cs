@@ -8,7 +8,6 @@ using Xunit.Abstractions;
 namespace Grid.Tests.Contract;
 
 /// <summary>Calls that a node had received when it was killed, with the client living on and the node coming back where it was.</summary>
-[Collection(OwnNodes.Name)]
 public sealed class UnknownOutcomeTests(ITestOutputHelper output)
 {
     [Theory, InlineData(PoolKind.Ephemeral), InlineData(PoolKind.Persistent)]

@@ -10,7 +10,6 @@ namespace Grid.Tests.Faults;
 /// A node whose memory is full of what can't be dropped: pages on their way into a journal that does not answer. It refuses further pages for capacity, and what a refused
 /// put would have overwritten is gone before the refusal is answered (promise 1).
 /// </summary>
-[Collection(OwnNodes.Name)]
 public sealed class CapacityTests(PostgresServer server, ITestOutputHelper output) : IClassFixture<PostgresServer>
 {
     private const int LimitMebibytes = 64;

@@ -7,7 +7,6 @@ using Xunit.Abstractions;
 namespace Grid.Tests.Faults;
 
 /// <summary>Two nodes that know nothing of each other, on one journal: objects go from one live writer to the other and back.</summary>
-[Collection(OwnNodes.Name)]
 public abstract class MovingObjectTests(ITestOutputHelper output)
 {
     private static readonly ObjectId Id = ObjectId.FromUInt64(7);

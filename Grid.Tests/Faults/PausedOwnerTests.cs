@@ -11,7 +11,6 @@ namespace Grid.Tests.Faults;
 /// owner can do. The journal's key and the fence of each incarnation decide. (A node sends both in one message; here only its last byte is late. SQLite's lock on its file keeps
 /// the second writer from its INSERT altogether: TwoWritersTests.)
 /// </summary>
-[Collection(OwnNodes.Name)]
 public sealed class PausedOwnerTests(PostgresServer server, ITestOutputHelper output) : IClassFixture<PostgresServer>, IAsyncLifetime
 {
     private static readonly ObjectId Id = ObjectId.FromUInt64(5);

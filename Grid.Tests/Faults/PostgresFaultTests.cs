@@ -10,7 +10,6 @@ using Xunit.Abstractions;
 namespace Grid.Tests.Faults;
 
 /// <summary>Everything that happens to a database, to a real one, under a real node.</summary>
-[Collection(OwnNodes.Name)]
 public sealed class PostgresFaultTests(PostgresServer server, ITestOutputHelper output) : IClassFixture<PostgresServer>
 {
     private string _database = "";

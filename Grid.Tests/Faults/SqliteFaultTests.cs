@@ -6,7 +6,6 @@ using Xunit.Abstractions;
 namespace Grid.Tests.Faults;
 
 /// <summary>What happens to a file. (A full disk: Limits/BadSurroundingsTests.)</summary>
-[Collection(OwnNodes.Name)]
 public sealed class SqliteFaultTests(ITestOutputHelper output)
 {
     [Fact]

@@ -9,13 +9,12 @@ using Xunit.Abstractions;
 namespace Grid.Tests.Fuzz;
 
 /// <summary>A live node under a million mutated frames: the same process goes on serving, in its memory, and another client notices nothing.</summary>
-[Collection(OwnNodes.Name)]
 public sealed class LiveFuzzTests(ITestOutputHelper output)
 {
     private const int Frames = 1_000_000;
     private const int LimitMebibytes = 256;
     private const int Connections = 4;
-    private const int WildFrames = 80;
+    private const int WildFrames = 160;
     private const int DangerousFrames = 8;
     private int _answered;
     private int _connected;

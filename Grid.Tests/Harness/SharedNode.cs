@@ -49,7 +49,7 @@ public sealed class SharedPostgresNode : SharedNode
     }
 }
 
-/// <summary>Tests on the shared node run one after another; together with <see cref="OwnNodes"/> at most two nodes run at a time.</summary>
+/// <summary>Tests on the shared node run one after another.</summary>
 [CollectionDefinition(Name)]
 public sealed class OnSharedNode : ICollectionFixture<SharedNode>
 {
@@ -63,11 +63,11 @@ public sealed class OnSharedPostgresNode : ICollectionFixture<SharedPostgresNode
     public const string Name = "shared node on PostgreSQL";
 }
 
-/// <summary>Tests that start nodes of their own run one after another.</summary>
-[CollectionDefinition(Name)]
-public sealed class OwnNodes
+/// <summary>Tests that start several nodes under load have the machine to themselves, after all others: what they judge is how fast nodes notice each other.</summary>
+[CollectionDefinition(Name, DisableParallelization = true)]
+public sealed class SeveralNodes
 {
-    public const string Name = "own nodes";
+    public const string Name = "several nodes";
 }
 
 /// <summary>A test on the shared node: its client, pools with names of their own, and the node's log in the test's output.</summary>

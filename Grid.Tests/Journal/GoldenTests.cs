@@ -11,7 +11,6 @@ using Xunit.Abstractions;
 namespace Grid.Tests.Journal;
 
 /// <summary>What earlier versions wrote is read for good: every golden event alone, and a node that starts on a database that holds them all.</summary>
-[Collection(OwnNodes.Name)]
 public sealed class GoldenTests(ITestOutputHelper output)
 {
     public static TheoryData<string> Names => [.. GoldenEvent.Names];

@@ -11,7 +11,6 @@ using Xunit.Abstractions;
 namespace Grid.Tests.Limits;
 
 /// <summary>A full disk, damaged files, ports and folders that cannot be had.</summary>
-[Collection(OwnNodes.Name)]
 public sealed class BadSurroundingsTests(ITestOutputHelper output)
 {
     private static readonly PoolOptions Vault = new() { Kind = PoolKind.Persistent };

@@ -8,7 +8,6 @@ using Xunit.Abstractions;
 namespace Grid.Tests.Limits;
 
 /// <summary>Persistent objects whose indexes alone are too much for the node's memory.</summary>
-[Collection(OwnNodes.Name)]
 public sealed class ColdObjectTests(ITestOutputHelper output)
 {
     private const int LimitMebibytes = 64;

@@ -8,7 +8,6 @@ using Xunit.Abstractions;
 namespace Grid.Tests.Limits;
 
 /// <summary>SIGTERM: the node answers what it has, then leaves.</summary>
-[Collection(OwnNodes.Name)]
 public sealed class GracefulStopTests(ITestOutputHelper output)
 {
     [Theory, InlineData(PoolKind.Ephemeral), InlineData(PoolKind.Persistent)]

@@ -7,7 +7,6 @@ using Xunit.Abstractions;
 namespace Grid.Tests.Limits;
 
 /// <summary>Pages written over and over: what the database takes on disk stays bounded, and nothing is lost or comes back.</summary>
-[Collection(OwnNodes.Name)]
 public abstract class JournalSpaceTests(ITestOutputHelper output)
 {
     private const int PagesPerBatch = 64;

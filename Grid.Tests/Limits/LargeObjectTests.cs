@@ -7,7 +7,6 @@ using Xunit.Abstractions;
 namespace Grid.Tests.Limits;
 
 /// <summary>Objects of many pages on a node whose memory can't hold them. (<c>./bench recover</c> does the same with up to a million pages, and takes the time.)</summary>
-[Collection(OwnNodes.Name)]
 public sealed class LargeObjectTests(ITestOutputHelper output)
 {
     private const int Pages = 20_480;

@@ -8,7 +8,6 @@ using Xunit.Abstractions;
 namespace Grid.Tests.Limits;
 
 /// <summary>Space that a node was giving back when it was killed comes back after its next start, though nobody touches what it belonged to.</summary>
-[Collection(OwnNodes.Name)]
 public sealed class LeftoverTests(ITestOutputHelper output)
 {
     private const int Objects = 12;

@@ -10,7 +10,6 @@ namespace Grid.Tests.Limits;
 /// <summary>
 /// A node fed four times its memory. The limit is 256 MiB; <c>GRID_TEST_LIMIT_MIB=1024</c> runs the same with 1 GiB and 4 GiB of pages.
 /// </summary>
-[Collection(OwnNodes.Name)]
 public sealed class MemoryLimitTests(ITestOutputHelper output)
 {
     private const int PagesPerBatch = 256;

@@ -12,7 +12,6 @@ namespace Grid.Tests.Model;
 /// <c>kill -9</c> at random moments under load: several callers on few handles use every operation of persistent pools; after each restart all handles are read, and for each object it is decided
 /// exactly whether an order of all calls explains every answer. How many kills: GRID_TEST_KILLS, else 20.
 /// </summary>
-[Collection(OwnNodes.Name)]
 public sealed class KillRunTests(ITestOutputHelper output)
 {
     private const int Clients = 5;

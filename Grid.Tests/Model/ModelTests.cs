@@ -37,7 +37,6 @@ public abstract class ModelTests(SharedNode shared, ITestOutputHelper output) : 
 }
 
 /// <summary>The same with restarts between, and under want of memory, on nodes of their own.</summary>
-[Collection(OwnNodes.Name)]
 public sealed class HardLifeModelTests(ITestOutputHelper output)
 {
     private static readonly PoolOptions[] OneOfEachKind =

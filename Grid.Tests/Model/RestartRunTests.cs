@@ -9,7 +9,6 @@ using Xunit.Abstractions;
 namespace Grid.Tests.Model;
 
 /// <summary>SIGTERM at random moments under load, with callers who stay: the node comes back where it was, and for each object it is decided exactly whether an order of all calls explains every answer.</summary>
-[Collection(OwnNodes.Name)]
 public sealed class RestartRunTests(ITestOutputHelper output)
 {
     private const int Restarts = 3;
