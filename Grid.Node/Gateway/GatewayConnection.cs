@@ -48,16 +48,8 @@ internal sealed class GatewayConnection : IRequestSink
     /// <summary>Serves the connection until it ends.</summary>
     public async Task RunAsync()
     {
-        var hello = await HelloExchange.RunAsync(_context, _services, _log).ConfigureAwait(false);
-        if (hello is null) return;
-        _hello = hello;
-        _session = _services.Sessions.Enter(hello.Session, hello.Epoch);
-        if (_session is null)
-        {
-            Refused("its session has reconnected meanwhile");
-            return;
-        }
-
+        if (await HelloExchange.RunAsync(_context, _services, _log).ConfigureAwait(false) is not { } greeting) return;
+        (_hello, _session) = (greeting.Hello, greeting.Session);
         _isReady = true;
         _services.Connections.Enter(this);
         _services.Metrics.ConnectionOpened();

@@ -1,4 +1,5 @@
 using System.Buffers;
+using Grid.Node.Objects;
 using Grid.Protocol;
 using Microsoft.AspNetCore.Connections;
 
@@ -7,9 +8,16 @@ namespace Grid.Node.Gateway;
 /// <summary>The first frames of a connection: the client's hello and this node's answer.</summary>
 internal static class HelloExchange
 {
+    /// <summary>A client that was let in.</summary>
+    /// <param name="Hello">What it said.</param>
+    /// <param name="Session">Its session, entered: whoever gets this leaves it.</param>
+    public sealed record Greeting(HelloRequest Hello, ClientSession Session);
+
     /// <summary>Reads the hello and answers it; null where the connection is to be closed (the reason is answered and logged).</summary>
-    public static async Task<HelloRequest?> RunAsync(ConnectionContext context, GatewayServices services, ILogger log)
+    public static async Task<Greeting?> RunAsync(ConnectionContext context, GatewayServices services, ILogger log)
     {
+        Greeting? greeting = null;
+        var isAnswered = false;
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(context.ConnectionClosed);
         timeout.CancelAfter(services.Limits.HelloTimeout);
         try
@@ -18,7 +26,7 @@ internal static class HelloExchange
             {
                 var result = await context.Transport.Input.ReadAsync(timeout.Token).ConfigureAwait(false);
                 var buffer = result.Buffer;
-                var read = TryReadHello(ref buffer, services, out var hello, out var answer, out var reason);
+                var read = TryReadHello(ref buffer, services, out greeting, out var answer, out var reason);
                 context.Transport.Input.AdvanceTo(buffer.Start, read ? buffer.Start : buffer.End);
                 if (read)
                 {
@@ -29,7 +37,8 @@ internal static class HelloExchange
                         await output.FlushAsync(timeout.Token).ConfigureAwait(false);
                     }
 
-                    if (hello is not null) return hello;
+                    isAnswered = true;
+                    if (greeting is not null) return greeting;
                     services.Metrics.ConnectionRefused();
                     log.LogWarning("Connection of {Client} closed: {Reason}", context.RemoteEndPoint, reason);
                     return null;
@@ -45,12 +54,16 @@ internal static class HelloExchange
             log.LogDebug("Connection of {Client} gave no hello: {Reason}", context.RemoteEndPoint, failure.Message);
             return null;
         }
+        finally
+        {
+            if (greeting is not null && !isAnswered) services.Sessions.Leave(greeting.Session);
+        }
     }
 
     private static bool TryReadHello(
-        ref ReadOnlySequence<byte> buffer, GatewayServices services, out HelloRequest? hello, out byte[]? answer, out string reason)
+        ref ReadOnlySequence<byte> buffer, GatewayServices services, out Greeting? greeting, out byte[]? answer, out string reason)
     {
-        hello = null;
+        greeting = null;
         answer = null;
         reason = "";
         var read = FrameReader.TryRead(ref buffer, ProtocolLimits.MaxHelloBodyBytes, out var header, out var body);
@@ -87,7 +100,15 @@ internal static class HelloExchange
                 return true;
             }
 
-            hello = request;
+            // Before the answer: a client that was let in sends at once, and what it has sent it must take for possibly applied.
+            if (services.Sessions.Enter(request.Session, request.Epoch) is not { } session)
+            {
+                reason = "its session has reconnected meanwhile";
+                answer = Error(header, Status.NotServing, $"the session has a connection of a higher epoch than {request.Epoch} to this node: greet again with a new epoch");
+                return true;
+            }
+
+            greeting = new Greeting(request, session);
             answer = Accept(header, request, services);
         }
         catch (ProtocolException wrong)

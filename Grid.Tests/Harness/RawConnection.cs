@@ -41,11 +41,13 @@ internal sealed class RawConnection : IAsyncDisposable
         return connection;
     }
 
-    public static byte[] Hello(ushort min = ProtocolLimits.MinVersion, ushort max = ProtocolLimits.MaxVersion)
+    public static byte[] Hello(ushort min = ProtocolLimits.MinVersion, ushort max = ProtocolLimits.MaxVersion) => Hello(Guid.NewGuid(), 1, min, max);
+
+    public static byte[] Hello(Guid session, ulong epoch, ushort min = ProtocolLimits.MinVersion, ushort max = ProtocolLimits.MaxVersion)
     {
         var body = new ArrayBufferWriter<byte>();
         var writer = new BodyWriter(body);
-        new HelloRequest { Session = Guid.NewGuid(), Epoch = 1, Agent = "raw test", MinVersion = min, MaxVersion = max }.Write(ref writer);
+        new HelloRequest { Session = session, Epoch = epoch, Agent = "raw test", MinVersion = min, MaxVersion = max }.Write(ref writer);
         return Frame(Opcode.Hello, 1, body.WrittenSpan);
     }
 
