@@ -3,8 +3,8 @@ using Grid.Protocol;
 
 namespace Grid.Client;
 
-/// <summary>The answer to a control request: its status and a copy of its body.</summary>
-internal readonly record struct ControlAnswer(Status Status, byte[] Body, ObjectVersion Version = default);
+/// <summary>The answer to a control request: its status and a copy of its body; of one that is relayed also the detail and an error's text.</summary>
+internal readonly record struct ControlAnswer(Status Status, byte[] Body, ObjectVersion Version = default, byte Detail = 0, string Text = "");
 
 /// <summary>Reads the bodies of control answers. What makes no sense is a <see cref="GridProtocolException"/>.</summary>
 internal static class ControlAnswers

@@ -190,6 +190,11 @@ public sealed class GridClient : IAsyncDisposable
     internal ValueTask<ControlAnswer> ControlAsync(Opcode opcode, ReadOnlyMemory<byte> body, CancellationToken cancellationToken) =>
         _router.ControlAsync(opcode, body, repeatable: false, cancellationToken);
 
+    /// <summary>Sends a request as somebody else made it; the answer is told as it came, errors included.</summary>
+    /// <exception cref="GridException">It was not answered.</exception>
+    internal ValueTask<ControlAnswer> RelayAsync(Opcode opcode, RequestFlags flags, ReadOnlyMemory<byte> body, bool changesNothing, TimeSpan timeout, CancellationToken cancellationToken) =>
+        _router.RelayAsync(opcode, flags, body, changesNothing, timeout, cancellationToken);
+
     private async ValueTask<PoolInfo> InfoAsync(Opcode opcode, ReadOnlyMemory<byte> body, bool repeatable, CancellationToken cancellationToken) =>
         ControlAnswers.Pool(await _router.ControlAsync(opcode, body, repeatable, cancellationToken).ConfigureAwait(false), repeatable);
 

@@ -5,6 +5,9 @@ public sealed record HelloRequest
 {
     private const uint SingleAddressBit = 1;
 
+    /// <summary>From <see cref="ProtocolLimits.TopologyPushVersion"/> on.</summary>
+    private const uint WantsTopologyBit = 2;
+
     /// <summary>The oldest version the client speaks.</summary>
     public ushort MinVersion { get; init; } = ProtocolLimits.MinVersion;
 
@@ -13,6 +16,9 @@ public sealed record HelloRequest
 
     /// <summary>Whether the client can reach this address only: the node forwards what it does not own.</summary>
     public bool SingleAddress { get; init; }
+
+    /// <summary>Whether the node shall tell whenever shards have moved (<see cref="Opcode.TopologyPush"/>); means something from version 2 on.</summary>
+    public bool WantsTopology { get; init; }
 
     /// <summary>The client's session: the same over all its connections and reconnects.</summary>
     public Guid Session { get; init; }
@@ -39,7 +45,7 @@ public sealed record HelloRequest
         writer.UInt32(ProtocolLimits.Magic);
         writer.UInt16(MinVersion);
         writer.UInt16(MaxVersion);
-        writer.UInt32(SingleAddress ? SingleAddressBit : 0u);
+        writer.UInt32((SingleAddress ? SingleAddressBit : 0u) | (WantsTopology ? WantsTopologyBit : 0u));
         writer.Guid(Session);
         writer.UInt64(Epoch);
         writer.String(Tenant);
@@ -69,12 +75,14 @@ public sealed record HelloRequest
 
         var isNewer = max > ProtocolLimits.MaxVersion;
         var flags = reader.UInt32();
-        if (flags > SingleAddressBit && !isNewer) throw new ProtocolException($"the hello's flags {flags:x} are unknown");
+        var known = max >= ProtocolLimits.TopologyPushVersion ? SingleAddressBit | WantsTopologyBit : SingleAddressBit;
+        if ((flags & ~known) != 0 && !isNewer) throw new ProtocolException($"the hello's flags {flags:x} are unknown");
         var hello = new HelloRequest
         {
             MinVersion = min,
             MaxVersion = max,
             SingleAddress = (flags & SingleAddressBit) != 0,
+            WantsTopology = (flags & known & WantsTopologyBit) != 0,
             Session = reader.Guid(),
             Epoch = reader.UInt64(),
             Tenant = reader.String(),
@@ -88,5 +96,5 @@ public sealed record HelloRequest
 
     /// <summary>What a log may show: everything but the credential.</summary>
     public override string ToString() =>
-        $"hello of '{Agent}', versions {MinVersion} to {MaxVersion}, tenant '{Tenant}', member '{Member}', session {Session} epoch {Epoch}{(SingleAddress ? ", single address" : "")}";
+        $"hello of '{Agent}', versions {MinVersion} to {MaxVersion}, tenant '{Tenant}', member '{Member}', session {Session} epoch {Epoch}{(SingleAddress ? ", single address" : "")}{(WantsTopology ? ", wants topology" : "")}";
 }

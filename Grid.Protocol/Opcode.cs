@@ -18,6 +18,12 @@ public enum Opcode : byte
     /// </summary>
     GoAway = 4,
 
+    /// <summary>
+    /// Sent by the node, as an answer with correlation 0 that nobody asked for, to a client whose hello wanted it: the body of a <see cref="Topology"/>'s answer, whenever
+    /// nodes or owners of shards have changed. From protocol version 2 on.
+    /// </summary>
+    TopologyPush = 5,
+
     /// <summary>Stores one page.</summary>
     Put = 16,
 

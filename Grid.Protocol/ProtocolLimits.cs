@@ -10,7 +10,13 @@ public static class ProtocolLimits
     public const ushort MinVersion = 1;
 
     /// <summary>The newest protocol version this build speaks.</summary>
-    public const ushort MaxVersion = 1;
+    public const ushort MaxVersion = 2;
+
+    /// <summary>The first version in which a node forwards for clients that can reach one address only, and takes what other nodes forward.</summary>
+    public const ushort ForwardingVersion = 2;
+
+    /// <summary>The first version in which a node tells a client that asked for it whenever shards have moved.</summary>
+    public const ushort TopologyPushVersion = 2;
 
     /// <summary>Bytes of a frame's header, its length field included.</summary>
     public const int HeaderBytes = 16;

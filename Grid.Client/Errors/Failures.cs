@@ -18,6 +18,8 @@ internal static class Failures
 
     public static GridException Malformed(string node, string what) => new GridProtocolException($"{node} breaks the protocol: {what}.", CallOutcome.NotApplied);
 
+    public static Exception NotRelayed(string reason) => new GridUnavailableException($"The node that owns the object was not asked: {reason}.");
+
     public static Exception Cancelled(CancellationToken token) => new OperationCanceledException(token);
 
     public static Exception Disposed() => new ObjectDisposedException(nameof(GridClient));

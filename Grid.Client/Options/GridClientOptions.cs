@@ -39,6 +39,12 @@ public sealed record GridClientOptions
     /// <summary>The software's name in the node's log.</summary>
     public string Agent { get; init; } = "Grid.Client";
 
+    /// <summary>For nodes among each other: a request that finds no connection fails at once instead of waiting for one.</summary>
+    internal bool NeverWaitsForConnection { get; init; }
+
+    /// <summary>The newest protocol version that is offered.</summary>
+    internal ushort NewestVersion { get; init; } = Protocol.ProtocolLimits.MaxVersion;
+
     /// <summary>Parses <c>grid://host:port,host2:port?key=value&amp;…</c>.</summary>
     /// <remarks>
     /// Keys: <c>tenant</c>, <c>credential</c>, <c>member</c>; <c>timeout</c> and <c>connect-timeout</c> (a number with <c>ms</c>, <c>s</c> or <c>m</c>;

@@ -73,6 +73,17 @@ internal sealed class Router : IAsyncDisposable
         return Start<ControlAnswer>(operation);
     }
 
+    /// <summary>Sends a request as somebody else made it; the answer is told as it came, errors included.</summary>
+    public ValueTask<ControlAnswer> RelayAsync(Opcode opcode, RequestFlags flags, ReadOnlyMemory<byte> body, bool changesNothing, TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        var operation = Rent(opcode, timeout, cancellationToken);
+        operation.IsRelayed = true;
+        operation.Flags = flags;
+        operation.Page = body;
+        operation.HasNoEffect = changesNothing;
+        return Start<ControlAnswer>(operation);
+    }
+
     public ValueTask<int> EchoAsync(Memory<byte> destination, CancellationToken cancellationToken)
     {
         var operation = Rent(Opcode.Echo, Options.Timeout, cancellationToken);
@@ -111,6 +122,12 @@ internal sealed class Router : IAsyncDisposable
     {
         operation.Attempts++;
         operation.LastSetback = reason;
+        if (operation.IsRelayed)
+        {
+            operation.Fail(Failures.NotRelayed(reason));
+            return;
+        }
+
         // The home link's node knows where the object is now, or finds out.
         if (!link.IsHome && operation.Opcode.IsObjectOperation()) _map?.Set(operation.Key, null);
         link.Delay(operation);
@@ -143,14 +160,14 @@ internal sealed class Router : IAsyncDisposable
         if (!Options.SingleAddress) _ = RefreshMapAsync();
     }
 
-    /// <summary>Takes over who owns which shard.</summary>
+    /// <summary>Takes over who owns which shard. Of a shard that nobody is known to own, what was known before is kept: it is a hint in any case.</summary>
     public void Learn(Topology topology)
     {
         if (Options.SingleAddress || _map is not { } map || map.ShardCount != topology.Owners.Count) return;
         for (var shard = 0; shard < map.ShardCount; shard++)
         {
             var owner = topology.Owners[shard];
-            map.Set(shard, owner < 0 || !NodeAddress.TryParse(topology.Nodes[owner].DataAddress, out var address) ? null : LinkTo(address));
+            if (owner >= 0) map.Set(shard, NodeAddress.TryParse(topology.Nodes[owner].DataAddress, out var address) ? LinkTo(address) : null);
         }
     }
 
@@ -165,7 +182,9 @@ internal sealed class Router : IAsyncDisposable
     {
         var hello = new HelloRequest
         {
+            MaxVersion = Options.NewestVersion,
             SingleAddress = Options.SingleAddress,
+            WantsTopology = !Options.SingleAddress && Options.NewestVersion >= ProtocolLimits.TopologyPushVersion,
             Session = _session,
             Epoch = Interlocked.Increment(ref _epoch),
             Tenant = Options.Tenant,

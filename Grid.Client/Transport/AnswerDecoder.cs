@@ -13,6 +13,12 @@ internal static class AnswerDecoder
     {
         operation.Status = header.Status;
         operation.Detail = header.Flags;
+        if (operation.IsRelayed)
+        {
+            operation.Body = body.ToArray();
+            return true;
+        }
+
         if (!operation.Opcode.IsObjectOperation()) return TryReadControl(operation, header.Status, body);
         if (body.Length < ObjectVersion.SizeBytes) return false;
         operation.Version = VersionCodec.Read(body);

@@ -45,6 +45,7 @@ internal sealed class NodeLink
     {
         Exception? failure = null;
         Connection? duty = null;
+        var isAlone = false;
         lock (Gate)
         {
             if (TryPlace(operation, out failure))
@@ -56,8 +57,9 @@ internal sealed class NodeLink
                 }
                 else
                 {
-                    _waiting.Append(operation);
                     if (_current is null) _connector.Begin();
+                    if (_current is null && _router.Options.NeverWaitsForConnection) isAlone = true;
+                    else _waiting.Append(operation);
                 }
             }
         }
@@ -65,6 +67,12 @@ internal sealed class NodeLink
         if (failure is not null)
         {
             operation.Fail(failure);
+            return;
+        }
+
+        if (isAlone)
+        {
+            _router.OnNotServed(this, operation, _connector.LastFailure?.Message ?? "there is no connection to it yet");
             return;
         }
 
@@ -153,6 +161,8 @@ internal sealed class NodeLink
         {
             if (_current is null && (IsHome || !_waiting.IsEmpty)) _connector.Begin();
         }
+
+        if (_router.Options.NeverWaitsForConnection && Current is null) GiveUp(cause.Message);
     }
 
     /// <summary>Uses a connection that was opened.</summary>
@@ -184,6 +194,9 @@ internal sealed class NodeLink
         _router.Forget(this);
         foreach (var operation in waiting) _router.OnNotServed(this, operation, reason);
     }
+
+    /// <summary>The node tells who owns which shard.</summary>
+    public void OnTopology(Topology topology) => _router.Learn(topology);
 
     /// <summary>Asks for a sign of life, if the window has a place. Nobody waits for the answer; that something comes is enough.</summary>
     public void Ping(Connection connection)

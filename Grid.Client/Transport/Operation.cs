@@ -55,6 +55,9 @@ internal sealed class Operation :
 
     public long DeadlineMs { get; set; }
 
+    /// <summary>Whether <see cref="Page"/> is the whole body, made by somebody else who is told the answer as it came.</summary>
+    public bool IsRelayed { get; set; }
+
     // ---- how it may be repeated ----
 
     /// <summary>Whether it changes nothing, so that it may be sent again whatever became of it.</summary>
@@ -106,8 +109,11 @@ internal sealed class Operation :
 
     public BatchBits Bits { get; set; }
 
-    /// <summary>A control answer's body, or a list of pages.</summary>
+    /// <summary>The body of a control answer or of one that is relayed, or a list of pages.</summary>
     public byte[] Body { get; set; } = [];
+
+    /// <summary>The text of an error that is relayed.</summary>
+    public string Text { get; set; } = "";
 
     /// <summary>Bytes of an echo's page.</summary>
     public int EchoBytes { get; set; }
@@ -197,7 +203,7 @@ internal sealed class Operation :
     ControlAnswer IValueTaskSource<ControlAnswer>.GetResult(short token)
     {
         _core.GetResult(token);
-        var result = new ControlAnswer(Status, Body, Opcode == Opcode.ListPages ? Version : default);
+        var result = new ControlAnswer(Status, Body, Opcode == Opcode.ListPages ? Version : default, Detail, Text);
         Return();
         return result;
     }
@@ -264,6 +270,7 @@ internal sealed class Operation :
         Indexes = default;
         Batch = null;
         Condition = default;
+        IsRelayed = false;
         HasNoEffect = false;
         AtLeastOnce = false;
         MayHaveBeenApplied = false;
@@ -271,6 +278,7 @@ internal sealed class Operation :
         LastSetback = null;
         Bits = default;
         Body = [];
+        Text = "";
         Link = null;
         SentOn = null;
         OperationPool.Return(this);

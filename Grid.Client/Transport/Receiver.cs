@@ -142,7 +142,17 @@ internal sealed class Receiver
         if (header.Status.IsError())
         {
             var text = ErrorFrames.ReadText(body);
-            _connection.Link.OnError(operation, header.Status, text);
+            if (operation.IsRelayed)
+            {
+                operation.Status = header.Status;
+                operation.Text = text;
+                _connection.Ready.Add(operation);
+            }
+            else
+            {
+                _connection.Link.OnError(operation, header.Status, text);
+            }
+
             return header.Status == Status.Malformed ? Failures.Malformed(_connection.Name, $"it says that a request was malformed: {text}") : null;
         }
 
@@ -155,9 +165,24 @@ internal sealed class Receiver
     private GridException? HandleUnasked(in FrameHeader header, in ReadOnlySequence<byte> body)
     {
         if (header.Status.IsError()) return Failures.Malformed(_connection.Name, $"it says: {ErrorFrames.ReadText(body)}");
+        if (header.Opcode == Opcode.TopologyPush) return HandleTopology(body);
         if (header.Opcode != Opcode.GoAway) return Failures.Malformed(_connection.Name, $"it sent operation {header.RawOpcode}, which was not asked");
         _connection.Link.OnGoAway(_connection);
         return null;
+    }
+
+    private GridException? HandleTopology(in ReadOnlySequence<byte> body)
+    {
+        try
+        {
+            var reader = new BodyReader(body);
+            _connection.Link.OnTopology(Topology.Read(ref reader));
+            return null;
+        }
+        catch (ProtocolException wrong)
+        {
+            return Failures.Malformed(_connection.Name, $"its topology makes no sense: {wrong.Message}");
+        }
     }
 
     private GridException FailMalformed(Operation operation, string what)

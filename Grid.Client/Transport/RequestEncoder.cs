@@ -7,7 +7,7 @@ namespace Grid.Client;
 internal static class RequestEncoder
 {
     /// <summary>Bytes of the request's body.</summary>
-    public static int BodyBytes(Operation operation) => operation.Opcode switch
+    public static int BodyBytes(Operation operation) => operation.IsRelayed ? operation.Page.Length : operation.Opcode switch
     {
         Opcode.Put => ObjectRequestHead.FixedBytes + operation.Page.Length,
         Opcode.Get or Opcode.FlushPage or Opcode.FlushObject or Opcode.ListPages => ObjectRequestHead.FixedBytes,
@@ -24,6 +24,12 @@ internal static class RequestEncoder
     {
         FrameHeader.Request(operation.Opcode, correlation, frame.Length - ProtocolLimits.HeaderBytes, operation.Flags).Write(frame);
         var body = frame[ProtocolLimits.HeaderBytes..];
+        if (operation.IsRelayed)
+        {
+            operation.Page.Span.CopyTo(body);
+            return;
+        }
+
         switch (operation.Opcode)
         {
             case Opcode.Put:

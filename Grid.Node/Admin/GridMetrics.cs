@@ -36,6 +36,7 @@ public sealed class GridMetrics : IDisposable
         Observe("grid.gateway.sent", PlainCounter.BytesOut, "By", "Bytes sent to clients.");
         Observe("grid.gateway.connections.opened", PlainCounter.ConnectionsOpened, "{connection}", "Client connections accepted.");
         Observe("grid.gateway.connections.refused", PlainCounter.ConnectionsRefused, "{connection}", "Client connections closed for their number, their hello or a malformed frame.");
+        Observe("grid.gateway.forwarded", PlainCounter.Forwarded, "{request}", "Requests of clients with a single address that were forwarded to the owning node; they are counted as operations there.");
         Observe("grid.journal.events", PlainCounter.JournalEvents, "{event}", "Events committed to the journal.");
         Observe("grid.journal.written", PlainCounter.JournalBytes, "By", "Bytes of events committed to the journal.");
         Observe("grid.journal.failures", PlainCounter.JournalFailures, "{event}", "Events whose write failed.");
@@ -96,6 +97,9 @@ public sealed class GridMetrics : IDisposable
 
     /// <summary>Counts a connection that was closed for its number, its hello or a malformed frame.</summary>
     public void ConnectionRefused() => _plain.Add((int)PlainCounter.ConnectionsRefused, 1);
+
+    /// <summary>Counts a request that was forwarded to another node.</summary>
+    public void Forwarded() => _plain.Add((int)PlainCounter.Forwarded, 1);
 
     /// <summary>Counts a committed event.</summary>
     /// <param name="bytes">Its size.</param>
@@ -179,6 +183,7 @@ public sealed class GridMetrics : IDisposable
         ConnectionsOpened,
         ConnectionsClosed,
         ConnectionsRefused,
+        Forwarded,
         JournalEvents,
         JournalBytes,
         JournalFailures,

@@ -19,6 +19,12 @@ internal static class AnswerWriter
             return;
         }
 
+        if (request.IsForwarded)
+        {
+            WriteControl(output, request);
+            return;
+        }
+
         switch (request.Opcode)
         {
             case Opcode.Get when request.Status == Status.Ok:
@@ -84,7 +90,7 @@ internal static class AnswerWriter
     {
         var body = request.Body.AsSpan();
         var span = output.GetSpan(ProtocolLimits.HeaderBytes);
-        FrameHeader.Answer(request.Opcode, request.Correlation, request.Status, body.Length).Write(span);
+        FrameHeader.Answer(request.Opcode, request.Correlation, request.Status, body.Length, (byte)request.AnswerDetail).Write(span);
         output.Advance(ProtocolLimits.HeaderBytes);
         output.Write(body);
     }

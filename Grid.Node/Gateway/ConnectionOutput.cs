@@ -7,7 +7,12 @@ namespace Grid.Node.Gateway;
 /// The answers of one connection. Any thread pushes answered requests; whoever holds the duty writes them all, flushes once, and looks again.
 /// The connection's reader takes the duty while it dispatches, so that what it caused is written by itself, without waking another thread.
 /// </summary>
-internal sealed class ConnectionOutput(PipeWriter pipe, GatewayServices services, RequestPool requests, Action<Exception> onDamaged) : IThreadPoolWorkItem
+/// <param name="pipe">Where answers are written to.</param>
+/// <param name="services">What the gateway uses.</param>
+/// <param name="requests">Where written requests go back to.</param>
+/// <param name="onNotice">Told of a written notice, which is of no window.</param>
+/// <param name="onDamaged">Told of a page in memory that does not decode.</param>
+internal sealed class ConnectionOutput(PipeWriter pipe, GatewayServices services, RequestPool requests, Action<ObjectRequest> onNotice, Action<Exception> onDamaged) : IThreadPoolWorkItem
 {
     private const int Free = 0;
     private const int Held = 1;
@@ -68,7 +73,7 @@ internal sealed class ConnectionOutput(PipeWriter pipe, GatewayServices services
 
     private void WriteOne(ObjectRequest request)
     {
-        services.Metrics.Operation(request.Opcode, request.Status);
+        if (!request.IsForwarded) services.Metrics.Operation(request.Opcode, request.Status);
         PoolCounting.Count(request);
         try
         {
@@ -88,7 +93,9 @@ internal sealed class ConnectionOutput(PipeWriter pipe, GatewayServices services
 
         services.Objects.ReleaseAnswer(request);
         services.Objects.DropPages(request);
-        requests.Return(request, request.IsReusable);
+        services.Forwarder.LetGo(request);
+        if (request.IsNotice) onNotice(request);
+        else requests.Return(request, request.IsReusable);
     }
 
     private async ValueTask FlushAsync()

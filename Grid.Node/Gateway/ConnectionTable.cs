@@ -33,6 +33,12 @@ internal sealed class ConnectionTable : IOrphanClaimer
         foreach (var (connection, _) in _connections) connection.Claim(entry);
     }
 
+    /// <summary>Tells the clients that want to know who owns which shard now.</summary>
+    public void TellTopology(byte[] body)
+    {
+        foreach (var (connection, _) in _connections) connection.TellTopology(body);
+    }
+
     /// <summary>
     /// Asks every client to send no more, answers what they have sent, and returns when all connections have ended or the time is over;
     /// what is left then is cut.

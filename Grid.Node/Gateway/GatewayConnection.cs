@@ -27,6 +27,8 @@ internal sealed class GatewayConnection : IRequestSink
     private ClientSession? _session;
     private HelloRequest _hello = new();
     private bool _goAwaySent;
+    private byte[]? _topology;
+    private int _isTelling;
     private bool _isReady;
 
     public GatewayConnection(GatewayServices services, ConnectionContext context, ILogger log)
@@ -36,7 +38,7 @@ internal sealed class GatewayConnection : IRequestSink
         _log = log;
         _input = context.Transport.Input;
         _requests = new RequestPool(this, services.Limits.WindowRequests, services.Limits.WindowBytes);
-        _output = new ConnectionOutput(context.Transport.Output, services, _requests, OnDamaged);
+        _output = new ConnectionOutput(context.Transport.Output, services, _requests, OnNoticeWritten, OnDamaged);
     }
 
     /// <summary>Whether another node is at the other end: it is not sent away while this one leaves.</summary>
@@ -81,8 +83,15 @@ internal sealed class GatewayConnection : IRequestSink
     {
         if (!_isReady || IsPeer || Interlocked.Exchange(ref _goAwaySent, true)) return;
         // Outside the window: the client did not ask for it.
-        var notice = new ObjectRequest(this) { Opcode = Opcode.GoAway };
-        notice.AnswerDirectly(Status.Ok);
+        Notify(Opcode.GoAway, null);
+    }
+
+    /// <summary>Tells the client who owns which shard now, if it wants to know; where it is slow to read, the newest of what there was to tell.</summary>
+    public void TellTopology(byte[] body)
+    {
+        if (!_isReady || !_hello.WantsTopology || !SpeaksTopology) return;
+        Interlocked.Exchange(ref _topology, body);
+        TellNewest();
     }
 
     /// <summary>Cuts the connection; what it still owes is named in the log.</summary>
@@ -95,6 +104,33 @@ internal sealed class GatewayConnection : IRequestSink
 
     /// <summary>Cuts the connection.</summary>
     public void Abort(string reason) => _context.Abort(new ConnectionAbortedException(reason));
+
+    /// <summary>Whether topologies that nobody asked for are part of the version spoken.</summary>
+    private bool SpeaksTopology => Math.Min(_hello.MaxVersion, _services.Limits.NewestProtocol) >= ProtocolLimits.TopologyPushVersion;
+
+    private void TellNewest()
+    {
+        while (Volatile.Read(ref _topology) is not null && Interlocked.CompareExchange(ref _isTelling, 1, 0) == 0)
+        {
+            if (Interlocked.Exchange(ref _topology, null) is { } body)
+            {
+                Notify(Opcode.TopologyPush, body);
+                return;
+            }
+
+            Volatile.Write(ref _isTelling, 0);
+        }
+    }
+
+    /// <summary>Sends what the client did not ask for, outside the window.</summary>
+    private void Notify(Opcode opcode, byte[]? body) => new ObjectRequest(this) { Opcode = opcode, IsNotice = true }.AnswerDirectly(Status.Ok, body);
+
+    private void OnNoticeWritten(ObjectRequest notice)
+    {
+        if (notice.Opcode != Opcode.TopologyPush) return;
+        Volatile.Write(ref _isTelling, 0);
+        TellNewest();
+    }
 
     private async Task ReadAsync()
     {
@@ -160,6 +196,7 @@ internal sealed class GatewayConnection : IRequestSink
         request.Correlation = header.Correlation;
         request.Session = _session;
         request.Epoch = _hello.Epoch;
+        request.StaysHere = _hello.SingleAddress && !IsPeer;
         if (header.IsAnswer || header.Status != 0)
         {
             request.FailDirectly(Status.Malformed, "an answer was sent where a request is expected");
@@ -167,7 +204,8 @@ internal sealed class GatewayConnection : IRequestSink
         }
 
         if (!header.Opcode.IsObjectOperation()) return HandleControl(header, body, request);
-        if (RequestParser.Parse(header, body, request, _services, _hello.Tenant) is { } error)
+        var owner = request.StaysHere ? _services.Forwarder.OwnerOf(header, body) : null;
+        if (RequestParser.Parse(header, body, request, _services, _hello, owner is null ? _services.Objects.Store : null) is { } error)
         {
             request.FailDirectly(error.Status, error.Text);
             return error.Status != Status.Malformed || !IsMalformed(error.Text);
@@ -176,6 +214,12 @@ internal sealed class GatewayConnection : IRequestSink
         if (_services.Connections.IsDraining)
         {
             request.FailDirectly(Status.NotServing, "the node is stopping");
+            return true;
+        }
+
+        if (owner is not null)
+        {
+            _services.Forwarder.Begin(owner, header, body, request, _hello);
             return true;
         }
 

@@ -34,6 +34,9 @@ internal sealed class GatewayServices
     /// <summary>Nodes and owners of shards.</summary>
     public required Func<Topology> Topology { get; init; }
 
+    /// <summary>Asks other nodes for clients that can reach this one only.</summary>
+    public required Forwarder Forwarder { get; init; }
+
     /// <summary>Counts and latencies.</summary>
     public required GridMetrics Metrics { get; init; }
 }

@@ -86,9 +86,10 @@ internal static class HelloExchange
             var reader = new BodyReader(body);
             var request = HelloRequest.Read(ref reader);
             reader.End();
-            if (request.MaxVersion < ProtocolLimits.MinVersion || request.MinVersion > ProtocolLimits.MaxVersion)
+            var newest = services.Limits.NewestProtocol;
+            if (request.MaxVersion < ProtocolLimits.MinVersion || request.MinVersion > newest)
             {
-                reason = $"it speaks protocol versions {request.MinVersion} to {request.MaxVersion}, this node {ProtocolLimits.MinVersion} to {ProtocolLimits.MaxVersion}";
+                reason = $"it speaks protocol versions {request.MinVersion} to {request.MaxVersion}, this node {ProtocolLimits.MinVersion} to {newest}";
                 answer = Error(header, Status.UnsupportedVersion, reason);
                 return true;
             }
@@ -126,7 +127,7 @@ internal static class HelloExchange
         var writer = new BodyWriter(body);
         (services.Hello() with
         {
-            Version = Math.Min(request.MaxVersion, ProtocolLimits.MaxVersion),
+            Version = Math.Min(request.MaxVersion, services.Limits.NewestProtocol),
             WindowRequests = (uint)services.Limits.WindowRequests,
             WindowBytes = (uint)services.Limits.WindowBytes,
         }).Write(ref writer);

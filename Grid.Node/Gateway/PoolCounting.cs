@@ -9,7 +9,8 @@ internal static class PoolCounting
     /// <summary>Counts one answer.</summary>
     public static void Count(ObjectRequest request)
     {
-        if (request.Pool is not { } pool || request.Status.IsError()) return;
+        // What another node carried out is counted there.
+        if (request.Pool is not { } pool || request.IsForwarded || request.Status.IsError()) return;
         var counters = pool.Counters;
         switch (request.Opcode)
         {

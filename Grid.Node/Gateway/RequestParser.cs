@@ -14,15 +14,28 @@ namespace Grid.Node.Gateway;
 internal static class RequestParser
 {
     /// <summary>Fills a request; null on success, else what is wrong.</summary>
-    public static ParseError? Parse(in FrameHeader header, ReadOnlySequence<byte> body, ObjectRequest request, GatewayServices services, string tenant)
+    /// <param name="header">The frame's header.</param>
+    /// <param name="body">Its body.</param>
+    /// <param name="request">The request.</param>
+    /// <param name="services">What the gateway uses.</param>
+    /// <param name="caller">Who sent it.</param>
+    /// <param name="store">Where its pages go; null: it is only checked, another node carries it out.</param>
+    public static ParseError? Parse(in FrameHeader header, ReadOnlySequence<byte> body, ObjectRequest request, GatewayServices services, HelloRequest caller, PageStore? store)
     {
         var flags = (RequestFlags)header.Flags;
         if (!ObjectRequestHead.TryRead(ref body, flags, out var head)) return ParseError.Malformed("the frame is too short for its request, or has unknown flags");
-        if ((flags & RequestFlags.Forwarded) != 0) return ParseError.BadArgument("forwarded requests are accepted from nodes of the grid only");
+        if ((flags & RequestFlags.Forwarded) != 0 && caller.Agent != PeerAgent.Name) return ParseError.BadArgument("forwarded requests are accepted from nodes of the grid only");
         if ((flags & (RequestFlags.Keep | RequestFlags.Take)) == (RequestFlags.Keep | RequestFlags.Take))
             return ParseError.BadArgument("keep and take exclude each other");
-        if (!services.Objects.Pools.TryGet(head.Pool, out var pool) || pool.Tenant != tenant)
+        if (!services.Objects.Pools.TryGet(head.Pool, out var pool) || pool.Tenant != caller.Tenant)
             return new ParseError(Status.NoSuchPool, $"pool {head.Pool} does not exist");
+        if ((flags & RequestFlags.Forwarded) != 0)
+        {
+            if (services.Sessions.EnterForwarded(head.Session, head.Epoch, Environment.TickCount64) is not { } session)
+                return new ParseError(Status.NotServing, "the session has reconnected meanwhile");
+            (request.Session, request.Epoch) = (session, head.Epoch);
+        }
+
         request.Flags = flags;
         request.Pool = pool;
         request.Key = head.Key;
@@ -37,19 +50,20 @@ internal static class RequestParser
         if ((isBatch || header.Opcode == Opcode.FlushObject) && head.Index != 0) return ParseError.BadArgument("the index must be 0 here");
         return header.Opcode switch
         {
-            Opcode.Put => ParsePut(head, body, request, pool, services.Objects.Store),
-            Opcode.WriteBatch => ParseWriteBatch(head, body, request, pool, services.Objects.Store),
+            Opcode.Put => ParsePut(head, body, request, pool, store),
+            Opcode.WriteBatch => ParseWriteBatch(head, body, request, pool, store),
             Opcode.GetBatch => ParseGetBatch(head, body, request, pool),
             Opcode.ListPages => ParseListPages(head, body, request),
             _ => body.Length == 0 && head.Count == 0 ? null : ParseError.Malformed("the frame has bytes beyond its request"),
         };
     }
 
-    private static ParseError? ParsePut(in ObjectRequestHead head, in ReadOnlySequence<byte> body, ObjectRequest request, PoolEntry pool, PageStore store)
+    private static ParseError? ParsePut(in ObjectRequestHead head, in ReadOnlySequence<byte> body, ObjectRequest request, PoolEntry pool, PageStore? store)
     {
         var pageBytes = pool.Options.PageSizeBytes;
         if (body.Length != head.Count) return ParseError.Malformed("the page's length is not what the frame says");
         if (head.Count != pageBytes) return ParseError.BadArgument($"the page has {head.Count} bytes, pool '{pool.Info.Name}' has pages of {pageBytes}");
+        if (store is null) return null;
         if (pool.Frozen)
         {
             request.Refusal = RefusalReason.Frozen;
@@ -66,7 +80,7 @@ internal static class RequestParser
         return null;
     }
 
-    private static ParseError? ParseWriteBatch(in ObjectRequestHead head, ReadOnlySequence<byte> body, ObjectRequest request, PoolEntry pool, PageStore store)
+    private static ParseError? ParseWriteBatch(in ObjectRequestHead head, ReadOnlySequence<byte> body, ObjectRequest request, PoolEntry pool, PageStore? store)
     {
         if (body.Length < head.Count * BatchEntry.SizeBytes) return ParseError.Malformed("the frame is too short for its batch");
         Span<byte> raw = stackalloc byte[ProtocolLimits.MaxBatchPages * BatchEntry.SizeBytes];
@@ -87,14 +101,14 @@ internal static class RequestParser
         if (body.Length > ProtocolLimits.MaxBatchBytes) return ParseError.BadArgument($"a batch holds at most {ProtocolLimits.MaxBatchBytes} bytes of pages");
         if (Duplicate(entries.AsSpan(0, head.Count)) is { } twice) return ParseError.BadArgument($"index {twice} stands in the batch twice");
         request.Count = head.Count;
-        StorePages(body, request, pool, store);
+        request.Pages.AsSpan(0, request.Count).Clear();
+        if (store is not null) StorePages(body, request, pool, store);
         return null;
     }
 
     private static void StorePages(ReadOnlySequence<byte> body, ObjectRequest request, PoolEntry pool, PageStore store)
     {
         var pageBytes = pool.Options.PageSizeBytes;
-        request.Pages.AsSpan(0, request.Count).Clear();
         if (pool.Frozen && request.HasPuts) request.Refusal = RefusalReason.Frozen;
         for (var i = 0; i < request.Count && request.Refusal == RefusalReason.None; i++)
         {

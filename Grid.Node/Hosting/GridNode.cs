@@ -44,6 +44,8 @@ internal sealed class GridNode : INodeStatusSource
     private ActorSystem? _system;
     private AkkaCluster? _cluster;
     private GuardParts? _guard;
+    private readonly PeerClients _peers = new();
+    private TopologyWatch? _topology;
     private volatile bool _stopping;
 
     /// <summary>A node that has not started.</summary>
@@ -89,7 +91,8 @@ internal sealed class GridNode : INodeStatusSource
             Store = _store,
             Shards = shards,
             Aside = new KeptAside(_store, _settings.Cluster.HandOff),
-            Pull = new WarmPull(_settings.Cluster.HandOff, _loggers.CreateLogger("Grid.HandOff")),
+            Pull = new WarmPull(_settings.Cluster.HandOff, _peers, _loggers.CreateLogger("Grid.HandOff")),
+            Whereabouts = new ShardWhereabouts(shards),
             HasPeers = () => HasPeers,
             Pools = _pools,
             Journal = _journal,
@@ -106,6 +109,8 @@ internal sealed class GridNode : INodeStatusSource
         await warm.WaitAsync(cancellation);
         var pools = PoolsSetup.Start(_system, PoolsSettings(), _pools);
         await pools.Ready.WaitAsync(cancellation);
+        // Shards are given to a node as soon as its region is there: not before it may serve them.
+        await WhileAsync(() => !shards.IsServing, Timeout.InfiniteTimeSpan, cancellation);
         StartServing(_system, _objects, pools.Pools, publicAddress);
     }
 
@@ -152,7 +157,7 @@ internal sealed class GridNode : INodeStatusSource
 
     private static async Task WhileAsync(Func<bool> holds, TimeSpan patience, CancellationToken cancellation)
     {
-        var deadline = Environment.TickCount64 + (long)patience.TotalMilliseconds;
+        var deadline = patience == Timeout.InfiniteTimeSpan ? long.MaxValue : Environment.TickCount64 + (long)patience.TotalMilliseconds;
         while (holds() && Environment.TickCount64 < deadline) await Task.Delay(20, cancellation);
     }
 
@@ -208,6 +213,8 @@ internal sealed class GridNode : INodeStatusSource
         system.ActorOf(Props.Create(() => new HandOffCourier(objects, () => region, Peers)), HandOffCourier.Name);
         system.ActorOf(Props.Create(() => new ObjectSweeper(objects, SweepSettings.For(_settings.Objects.PassivateAfter))), "object-sweeper");
         system.ActorOf(Props.Create(() => new LeftoverSweep(objects, () => region, new LeftoverSettings())), "leftover-sweep");
+        _topology = new TopologyWatch(() => _guard!.Picture.ToTopology(), objects.Whereabouts, _peers, _connections);
+        _topology.Start();
         _door.Gateway = new GatewayServices
         {
             Objects = objects,
@@ -224,6 +231,7 @@ internal sealed class GridNode : INodeStatusSource
                 Agent = $"grid-node/{ProgramVersion.Text}",
             },
             Topology = () => _guard!.Picture.ToTopology(),
+            Forwarder = new Forwarder(_peers, objects.Whereabouts, _store, _metrics, publicAddress),
         };
     }
 
@@ -267,7 +275,9 @@ internal sealed class GridNode : INodeStatusSource
     public async Task StopAsync(CancellationToken cancellation)
     {
         await LeaveAsync(cancellation);
-        if (_objects is { } objects) await objects.Pull.DisposeAsync();
+        _topology?.Dispose();
+        await _peers.DisposeAsync();
+        _objects?.Pull.Dispose();
         _health.Dispose();
         _journal.Dispose();
         _store.Dispose();

@@ -73,6 +73,9 @@ public sealed record GatewaySettings
     /// <summary>Unanswered request bytes of one connection.</summary>
     public required int WindowBytes { get; init; }
 
+    /// <summary>The newest protocol version that is spoken.</summary>
+    public required ushort NewestProtocol { get; init; }
+
     /// <summary>How long a connection may take to say hello.</summary>
     public required TimeSpan HelloTimeout { get; init; }
 

@@ -68,6 +68,7 @@ internal static partial class GridSettingsReader
             MaxConnections = read.Number("grid.gateway.max-connections", 1, 1_000_000),
             WindowRequests = read.Number("grid.gateway.window-requests", 1, 65536),
             WindowBytes = (int)read.Bytes("grid.gateway.window-bytes", WindowBytesMin, 1 << 30),
+            NewestProtocol = (ushort)read.Number("grid.gateway.newest-protocol", ProtocolLimits.MinVersion, ProtocolLimits.MaxVersion),
             HelloTimeout = read.Duration("grid.gateway.hello-timeout", Tenth, Hour),
             KeepAlive = read.Duration("grid.gateway.keep-alive", Second, Hour),
             Echo = read.Switch("grid.gateway.echo"),

@@ -79,7 +79,9 @@ internal sealed class Activations : ActorBase, IWithTimers
         if (!_pending.Remove(activated.Key, out var pending)) return;
         if (activated.DataAddress != _services.DataAddress)
         {
-            Fail(pending, Status.Moved, activated.DataAddress);
+            _services.Whereabouts.Learn(activated.Key, activated.DataAddress);
+            foreach (var request in pending.Requests)
+                if (request.TryTake()) request.FailMoved(activated.DataAddress);
         }
         else if (_services.Registry.TryGet(activated.Key, out var entry))
         {

@@ -84,6 +84,18 @@ internal sealed class ObjectRequest(IRequestSink sink) : IBearsPages
     /// <summary>The epoch of <see cref="Session"/> it was asked in.</summary>
     public ulong Epoch { get; set; }
 
+    /// <summary>Whether who asks can reach this node only, and has to be forwarded for.</summary>
+    public bool StaysHere { get; set; }
+
+    /// <summary>Sent by the node itself, outside the window: nobody asked for it.</summary>
+    public bool IsNotice { get; init; }
+
+    /// <summary>Whether another node answers it: <see cref="Body"/> is then the answer's whole body.</summary>
+    public bool IsForwarded { get; set; }
+
+    /// <summary>Bytes held for it while another node answers it.</summary>
+    public int HeldBytes { get; set; }
+
     // ---- what is answered ----
 
     public Status Status { get; private set; }
@@ -115,7 +127,7 @@ internal sealed class ObjectRequest(IRequestSink sink) : IBearsPages
     /// <summary>The page an entry addresses.</summary>
     public uint EntryIndex(int i) => Opcode is Opcode.WriteBatch or Opcode.GetBatch ? Entries[i].Index : Index;
 
-    /// <summary>The body of a control operation's answer; of a list of pages, what follows the version.</summary>
+    /// <summary>The body of a control operation's answer, or of another node's; of a list of pages, what follows the version.</summary>
     public byte[]? Body { get; set; }
 
     /// <summary>False once it was claimed while queued: an old mailbox may still hold it, so it must not return to the pool.</summary>
@@ -179,6 +191,9 @@ internal sealed class ObjectRequest(IRequestSink sink) : IBearsPages
     /// <summary>Whether a get removes the page it hits.</summary>
     public bool Takes => (Flags & RequestFlags.Take) != 0 || ((Flags & RequestFlags.Keep) == 0 && Pool is { Options.GetTakesByDefault: true });
 
+    /// <summary>Whether it can be carried out any number of times.</summary>
+    public bool ChangesNothing => Opcode == Opcode.ListPages || (Opcode is Opcode.Get or Opcode.GetBatch && !Takes);
+
     /// <summary>Gateway: about to be told to an actor.</summary>
     public void MarkQueued() => Volatile.Write(ref _state, (_state & ~StateMask) | Queued);
 
@@ -206,8 +221,7 @@ internal sealed class ObjectRequest(IRequestSink sink) : IBearsPages
         var seen = Volatile.Read(ref _state);
         if (Target != ended) return;
         if (TryClaim(seen, Queued, Status.NotServing, "the object's owner stopped")) return;
-        var changedNothing = Opcode == Opcode.ListPages || (Opcode is Opcode.Get or Opcode.GetBatch && !Takes);
-        TryClaim(seen, Taken, changedNothing ? Status.NotServing : Status.FailedUnknown, "the object's owner failed");
+        TryClaim(seen, Taken, ChangesNothing ? Status.NotServing : Status.FailedUnknown, "the object's owner failed");
     }
 
     /// <summary>Answers with a body, which is made here.</summary>
@@ -239,6 +253,21 @@ internal sealed class ObjectRequest(IRequestSink sink) : IBearsPages
         Finish();
     }
 
+    /// <summary>The object lives at another node.</summary>
+    public void FailMoved(string address)
+    {
+        if (StaysHere) Fail(Status.NotServing, $"the object was found at {address}: ask again, and it is forwarded");
+        else Fail(Status.Moved, address);
+    }
+
+    /// <summary>Answers as another node has answered.</summary>
+    public void AnswerForwarded(Status status, byte detail, byte[] body)
+    {
+        IsForwarded = true;
+        Body = body;
+        Answer(status, default, (RefusalReason)detail);
+    }
+
     /// <summary>Gateway: answers at once what needs no actor.</summary>
     public void AnswerDirectly(Status status, byte[]? body = null)
     {
@@ -266,6 +295,7 @@ internal sealed class ObjectRequest(IRequestSink sink) : IBearsPages
         Body = null;
         Loaded = null;
         MissingPages = 0;
+        IsForwarded = false;
         Target = null;
         Next = null;
         if (Count > 0)

@@ -20,6 +20,9 @@ internal sealed class ObjectServices
     /// <summary>Brings objects what other nodes keep of them.</summary>
     public required WarmPull Pull { get; init; }
 
+    /// <summary>Where shards are that this node does not serve.</summary>
+    public required ShardWhereabouts Whereabouts { get; init; }
+
     /// <summary>Whether there are other members.</summary>
     public required Func<bool> HasPeers { get; init; }
 

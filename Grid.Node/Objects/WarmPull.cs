@@ -1,6 +1,5 @@
 using System.Buffers;
 using Akka.Actor;
-using Grid.Client;
 using Grid.Node.Admin;
 using Grid.Node.Cluster;
 using Grid.Node.Hosting;
@@ -17,14 +16,12 @@ internal sealed record PagesPulled(IReadOnlyList<byte[]> Parts) : IBearsPages
 
 /// <summary>Brings objects the pages that they had at the node that served their shard before, over the data plane and within a time. What does not come in time is a miss.</summary>
 /// <param name="settings">How long others keep pages, and how long an object waits for its own.</param>
+/// <param name="peers">How other nodes are asked.</param>
 /// <param name="log">The log.</param>
-internal sealed class WarmPull(HandOffSettings settings, ILogger log) : IAsyncDisposable
+internal sealed class WarmPull(HandOffSettings settings, PeerClients peers, ILogger log) : IDisposable
 {
     private const int AtOnce = 8;
-    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(1);
-    private readonly SemaphoreSlim _gate = new(1);
     private readonly SemaphoreSlim _turns = new(AtOnce);
-    private readonly Dictionary<string, GridClient> _peers = [];
 
     /// <summary>How long others keep pages.</summary>
     public TimeSpan Within => settings.Time;
@@ -32,13 +29,7 @@ internal sealed class WarmPull(HandOffSettings settings, ILogger log) : IAsyncDi
     /// <summary>Asks the nodes that keep something for the shard's life, and tells the object what came.</summary>
     public void Begin(ObjectKey key, ShardLife life, IActorRef to) => _ = RunAsync(key, life, to);
 
-    public async ValueTask DisposeAsync()
-    {
-        await _gate.WaitAsync().ConfigureAwait(false);
-        foreach (var peer in _peers.Values) await peer.DisposeAsync().ConfigureAwait(false);
-        _gate.Dispose();
-        _turns.Dispose();
-    }
+    public void Dispose() => _turns.Dispose();
 
     private async Task RunAsync(ObjectKey key, ShardLife life, IActorRef to)
     {
@@ -72,7 +63,7 @@ internal sealed class WarmPull(HandOffSettings settings, ILogger log) : IAsyncDi
 
     private async Task PullAsync(string address, ObjectKey key, ulong incarnation, List<byte[]> parts, CancellationToken cancellation)
     {
-        var client = await PeerAsync(address, cancellation).ConfigureAwait(false);
+        var client = await peers.GetAsync(address).WaitAsync(cancellation).ConfigureAwait(false);
         var body = new ArrayBufferWriter<byte>();
         Write(body, key, incarnation);
         while (true)
@@ -88,28 +79,4 @@ internal sealed class WarmPull(HandOffSettings settings, ILogger log) : IAsyncDi
         var writer = new BodyWriter(body);
         new PullRequest(key, incarnation).Write(ref writer);
     }
-
-    /// <summary>The client of a peer, which reconnects by itself; peers are few and stay.</summary>
-    private async Task<GridClient> PeerAsync(string address, CancellationToken cancellation)
-    {
-        await _gate.WaitAsync(cancellation).ConfigureAwait(false);
-        try
-        {
-            if (_peers.TryGetValue(address, out var known)) return known;
-            var options = new GridClientOptions { Addresses = [address], SingleAddress = true, Agent = PeerAgent.Name, ConnectTimeout = ConnectTimeout, Timeout = ConnectTimeout };
-            var peer = await GridClient.ConnectAsync(options, cancellation).ConfigureAwait(false);
-            _peers.Add(address, peer);
-            return peer;
-        }
-        finally
-        {
-            _gate.Release();
-        }
-    }
-}
-
-/// <summary>How a node's own client shows itself to other nodes: it is not sent away while the node leaves.</summary>
-internal static class PeerAgent
-{
-    public const string Name = "grid-node-peer";
 }

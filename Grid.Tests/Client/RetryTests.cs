@@ -44,6 +44,38 @@ public sealed class RetryTests : ClientTest
     }
 
     [Fact]
+    public async Task A_topology_that_nobody_asked_for_leads_straight_to_the_owner_and_one_that_knows_less_takes_nothing_away()
+    {
+        var grid = new MemoryGrid();
+        var (first, second) = (StartNode(grid), StartNode(grid));
+        var client = await ConnectAsync(first);
+        var pool = await client.CreatePoolAsync("pool", Keeping);
+        Assert.True(first.Hellos.Single().WantsTopology);
+        var connection = Assert.Single(first.Connections);
+        TopologyNode[] nodes = [new("a", first.Address, "up"), new("b", second.Address, "up")];
+        foreach (var owner in (int[])[1, -1])
+        {
+            var body = Grid.Tests.Protocol.Bodies.Write((ref writer) => new Topology(nodes, Enumerable.Repeat(owner, 128).ToArray()).Write(ref writer));
+            await connection.SendAsync(FrameHeader.Answer(Opcode.TopologyPush, 0, Status.Ok, body.Length), body);
+        }
+
+        await client.PingAsync();
+        await pool.PutAsync(Object, 0, Pages.Random(1));
+        Assert.Equal(1, Assert.Single(second.Connections).Requests);
+    }
+
+    [Fact]
+    public async Task A_topology_that_nobody_asked_for_and_that_makes_no_sense_ends_the_connection()
+    {
+        var node = StartNode();
+        var client = await ConnectAsync(node);
+        var connection = Assert.Single(node.Connections);
+        await connection.SendAsync(FrameHeader.Answer(Opcode.TopologyPush, 0, Status.Ok, 4), new byte[] { 255, 255, 255, 255 });
+        await Until(() => node.Hellos.Count == 2, "the client connects anew");
+        await client.PingAsync();
+    }
+
+    [Fact]
     public async Task An_owner_that_cannot_be_reached_is_forgotten()
     {
         var grid = new MemoryGrid();

@@ -72,7 +72,7 @@ public sealed class WireTests(SharedNode shared, ITestOutputHelper output) : Sha
     public async Task An_unknown_operation_is_an_error_and_the_connection_goes_on()
     {
         await using var connection = await RawConnection.OpenGreetedAsync(Port);
-        foreach (var opcode in (byte[])[0, 15, 23, 60, 127])
+        foreach (var opcode in (byte[])[0, 5, 15, 23, 60, 127])
         {
             var answer = await connection.AskAsync(RawConnection.Frame((Opcode)opcode, opcode, []));
             Assert.Equal(Status.UnknownOperation, answer.Header.Status);
@@ -174,6 +174,21 @@ public sealed class WireTests(SharedNode shared, ITestOutputHelper output) : Sha
             Assert.True(answer.Header.Status is Status.BadArgument or Status.Malformed, $"{opcode} {flags}: {answer.Header}");
         }
 
+        await pool.AssertHoldsAsync(id, 1, PageBytes.Random(1));
+    }
+
+    [Fact]
+    public async Task Only_nodes_forward()
+    {
+        var pool = await NewPoolAsync(PoolKind.Ephemeral, PoolSharing.Shared);
+        var id = Names.Object();
+        var put = RawConnection.ObjectFrame(
+            Opcode.Put, 5, new ObjectRequestHead(pool.Id, id, 1, 4096, Session: Guid.NewGuid(), Epoch: 1), PageBytes.Random(1), RequestFlags.Forwarded);
+        await using var client = await RawConnection.OpenGreetedAsync(Port);
+        Assert.Equal(Status.BadArgument, (await client.AskAsync(put)).Header.Status);
+        await pool.AssertMissAsync(id, 1);
+        await using var node = await RawConnection.OpenGreetedAsync(Port, Grid.Node.Objects.PeerAgent.Name);
+        Assert.Equal(Status.Ok, (await node.AskAsync(put)).Header.Status);
         await pool.AssertHoldsAsync(id, 1, PageBytes.Random(1));
     }
 

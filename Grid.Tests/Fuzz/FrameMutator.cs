@@ -115,6 +115,16 @@ internal sealed class FrameMutator
                 return hello;
             case 2:
                 return NextBroken();
+            case < 10:
+                return RawConnection.Hello(new HelloRequest
+                {
+                    Session = Guid.NewGuid(),
+                    Epoch = 1,
+                    // Who says that it is a node may forward.
+                    Agent = _random.Next(2) == 0 ? Grid.Node.Objects.PeerAgent.Name : "raw test",
+                    SingleAddress = _random.Next(2) == 0,
+                    WantsTopology = _random.Next(2) == 0,
+                });
             default:
                 return hello;
         }

@@ -96,6 +96,8 @@ public sealed class LiveFuzzTests(ITestOutputHelper output)
         {
             var answer = await connection.ReadAsync() ?? throw new InvalidOperationException($"closed with {unanswered.Count} frames unanswered, such as a {unanswered.Values.First()}");
             var header = answer.Header;
+            // Objects are made all the time, and shards opened with them: who wanted to know is told.
+            if (header is { Opcode: Opcode.TopologyPush, IsAnswer: true, Status: Status.Ok, Correlation: 0 }) continue;
             Assert.True(unanswered.Remove(header.Correlation, out var asked) && header.IsAnswer && header.Opcode == asked, $"{header}: {(header.Status.IsError() ? answer.Text : "")}");
             Assert.True(header.Status is not (Status.FailedUnknown or Status.FailedNotApplied or Status.Corrupt or Status.Malformed), $"{header}: {answer.Text}");
             Interlocked.Increment(ref _answered);

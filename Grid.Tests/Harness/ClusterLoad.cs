@@ -47,7 +47,7 @@ internal sealed class ClusterLoad : IAsyncDisposable
     public static Task<ClusterLoad> StartAsync(ClusterOfNodes cluster, int clients, int workersPerClient) => StartAsync(() => cluster.ConnectAsync(), clients, workersPerClient);
 
     /// <summary>The same on any Grid.</summary>
-    public static async Task<ClusterLoad> StartAsync(Func<ValueTask<GridClient>> connect, int clients, int workersPerClient)
+    public static async Task<ClusterLoad> StartAsync(Func<ValueTask<GridClient>> connect, int clients, int workersPerClient, string pools = "load")
     {
         var load = new ClusterLoad();
         for (var c = 0; c < clients; c++)
@@ -56,11 +56,11 @@ internal sealed class ClusterLoad : IAsyncDisposable
             load._clients.Add(client);
             if (c == 0)
             {
-                await client.CreatePoolAsync("load-persistent", new PoolOptions { Kind = PoolKind.Persistent });
-                await client.CreatePoolAsync("load-ephemeral", new PoolOptions { Kind = PoolKind.Ephemeral, Sharing = PoolSharing.Shared });
+                await client.CreatePoolAsync($"{pools}-persistent", new PoolOptions { Kind = PoolKind.Persistent });
+                await client.CreatePoolAsync($"{pools}-ephemeral", new PoolOptions { Kind = PoolKind.Ephemeral, Sharing = PoolSharing.Shared });
             }
 
-            var (persistent, ephemeral) = (await client.OpenPoolAsync("load-persistent"), await client.OpenPoolAsync("load-ephemeral"));
+            var (persistent, ephemeral) = (await client.OpenPoolAsync($"{pools}-persistent"), await client.OpenPoolAsync($"{pools}-ephemeral"));
             for (var w = 0; w < workersPerClient; w++)
             {
                 var id = (ulong)((c * workersPerClient) + w + 1);

@@ -35,6 +35,9 @@ public sealed class NodeProcess : IAsyncDisposable
 
     public NodePorts Ports { get; private set; } = new(0, 0, 0);
 
+    /// <summary>Where it listens.</summary>
+    public string Host => _setup.Host;
+
     public int Pid => Running.Id;
 
     /// <summary>Whether it has said that it serves.</summary>

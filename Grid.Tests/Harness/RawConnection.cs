@@ -24,18 +24,20 @@ internal sealed class RawConnection : IAsyncDisposable
 
     private RawConnection(Socket socket) => _socket = socket;
 
-    public static async Task<RawConnection> OpenAsync(int port)
+    public static Task<RawConnection> OpenAsync(int port) => OpenAsync("127.0.0.1", port);
+
+    public static async Task<RawConnection> OpenAsync(string host, int port)
     {
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        await socket.ConnectAsync(new IPEndPoint(IPAddress.Loopback, port));
+        await socket.ConnectAsync(new IPEndPoint(IPAddress.Parse(host), port));
         return new RawConnection(socket);
     }
 
     /// <summary>Opens a connection and says hello.</summary>
-    public static async Task<RawConnection> OpenGreetedAsync(int port)
+    public static async Task<RawConnection> OpenGreetedAsync(int port, string agent = "raw test")
     {
         var connection = await OpenAsync(port);
-        await connection.SendAsync(Hello());
+        await connection.SendAsync(Hello(new HelloRequest { Session = Guid.NewGuid(), Epoch = 1, Agent = agent }));
         var answer = await connection.ReadAsync();
         Assert.Equal(Status.Ok, answer?.Header.Status);
         return connection;
@@ -43,11 +45,14 @@ internal sealed class RawConnection : IAsyncDisposable
 
     public static byte[] Hello(ushort min = ProtocolLimits.MinVersion, ushort max = ProtocolLimits.MaxVersion) => Hello(Guid.NewGuid(), 1, min, max);
 
-    public static byte[] Hello(Guid session, ulong epoch, ushort min = ProtocolLimits.MinVersion, ushort max = ProtocolLimits.MaxVersion)
+    public static byte[] Hello(Guid session, ulong epoch, ushort min = ProtocolLimits.MinVersion, ushort max = ProtocolLimits.MaxVersion) =>
+        Hello(new HelloRequest { Session = session, Epoch = epoch, Agent = "raw test", MinVersion = min, MaxVersion = max });
+
+    public static byte[] Hello(HelloRequest hello)
     {
         var body = new ArrayBufferWriter<byte>();
         var writer = new BodyWriter(body);
-        new HelloRequest { Session = session, Epoch = epoch, Agent = "raw test", MinVersion = min, MaxVersion = max }.Write(ref writer);
+        hello.Write(ref writer);
         return Frame(Opcode.Hello, 1, body.WrittenSpan);
     }
 

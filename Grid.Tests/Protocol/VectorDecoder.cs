@@ -144,7 +144,7 @@ internal static class VectorDecoder
             case Opcode.Hello:
                 HelloAnswer(fields, Grid.Protocol.HelloAnswer.Read(ref reader));
                 break;
-            case Opcode.Topology:
+            case Opcode.Topology or Opcode.TopologyPush:
                 var topology = Topology.Read(ref reader);
                 foreach (var node in topology.Nodes) fields.Text("node", $"{node.Name} {node.DataAddress} {node.Status}");
                 fields.Numbers("owners", topology.Owners.Select(owner => (long)owner));
@@ -177,6 +177,7 @@ internal static class VectorDecoder
         fields.Number("min-version", hello.MinVersion);
         fields.Number("max-version", hello.MaxVersion);
         fields.YesNo("single-address", hello.SingleAddress);
+        fields.YesNo("wants-topology", hello.WantsTopology);
         fields.Text("session", hello.Session.ToString());
         fields.Number("epoch", hello.Epoch);
         fields.Text("tenant", hello.Tenant);

@@ -112,7 +112,7 @@ internal static class VectorEncoder
                 case Opcode.Hello:
                     HelloAnswer(fields).Write(ref writer);
                     break;
-                case Opcode.Topology:
+                case Opcode.Topology or Opcode.TopologyPush:
                     var nodes = new List<TopologyNode>();
                     while (fields.NextKey == "node")
                     {
@@ -172,6 +172,7 @@ internal static class VectorEncoder
         MinVersion = (ushort)fields.Number("min-version"),
         MaxVersion = (ushort)fields.Number("max-version"),
         SingleAddress = fields.YesNo("single-address"),
+        WantsTopology = fields.YesNo("wants-topology"),
         Session = Guid.Parse(fields.Text("session")),
         Epoch = fields.Number("epoch"),
         Tenant = fields.Text("tenant"),

@@ -17,7 +17,7 @@ internal static class ClusterFacts
     [
         new("grid.cluster.name", settings.Cluster.Name),
         new("grid.cluster.shards", $"{settings.Cluster.Shards}"),
-        Fact.Range("the range of protocol versions", ProtocolLimits.MinVersion, ProtocolLimits.MaxVersion),
+        Fact.Range("the range of protocol versions", ProtocolLimits.MinVersion, settings.Gateway.NewestProtocol),
         new("the largest batch", $"{ProtocolLimits.MaxBatchPages} pages of {ProtocolLimits.MaxBatchBytes} bytes"),
         new("grid.journal.provider", $"{settings.Journal.Provider}".ToLowerInvariant()),
         Seconds("grid.cluster.lease.duration", settings.Cluster.Lease.Duration),
