@@ -106,7 +106,7 @@ internal sealed class FrameMutator
     public byte[] NextHello()
     {
         var hello = RawConnection.Hello();
-        switch (_random.Next(40))
+        switch (_random.Next(12))
         {
             case 0:
                 return RawConnection.Hello((ushort)_random.Next(65536), (ushort)_random.Next(65536));
@@ -115,7 +115,7 @@ internal sealed class FrameMutator
                 return hello;
             case 2:
                 return NextBroken();
-            case < 10:
+            case < 5:
                 return RawConnection.Hello(new HelloRequest
                 {
                     Session = Guid.NewGuid(),

@@ -14,7 +14,7 @@ public sealed class LiveFuzzTests(ITestOutputHelper output)
     private const int Frames = 1_000_000;
     private const int LimitMebibytes = 256;
     private const int Connections = 4;
-    private const int WildFrames = 160;
+    private const int WildFrames = 640;
     private const int DangerousFrames = 8;
     private int _answered;
     private int _connected;
