@@ -27,6 +27,9 @@ internal sealed class GridNode : INodeStatusSource
     /// <summary>What the runtime and its heap take of the memory limit before the first page and the first connection.</summary>
     private const long RuntimeBytes = 64L << 20;
 
+    /// <summary>The phase of a stop in which clients are sent away and the others are told that this node serves nothing any more.</summary>
+    private const string PartPhase = "grid-part";
+
     private readonly GridSettings _settings;
     private readonly ILoggerFactory _loggers;
     private readonly TaskCompletionSource<int> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -142,7 +145,7 @@ internal sealed class GridNode : INodeStatusSource
     /// </summary>
     private void RegisterLeaving(ActorSystem system, IActorRef guard)
     {
-        CoordinatedShutdown.Get(system).AddTask("grid-part", "grid-part", async () =>
+        CoordinatedShutdown.Get(system).AddTask(PartPhase, PartPhase, async () =>
         {
             var objects = _objects!;
             objects.IsLeaving = true;
@@ -251,6 +254,12 @@ internal sealed class GridNode : INodeStatusSource
         return _connections.DrainAsync(_settings.Stop.Part, cancellation);
     }
 
+    /// <summary>
+    /// Whether the region's shutdown has somebody to hand shards to, or nobody ever was. Where all others leave too or are out of reach, it would wait for a coordinator that is gone, as long as its
+    /// phase lasts; the clients are sent away, and what they have sent is answered, all the same.
+    /// </summary>
+    private bool HandsOver => !HasPeers || Peers().Count > 0;
+
     /// <summary>Whether there are other members, who take over what this node owns.</summary>
     public bool HasPeers => _guard?.Picture.Nodes.Count > 1;
 
@@ -267,7 +276,7 @@ internal sealed class GridNode : INodeStatusSource
             }
         }
 
-        if (_system != null) await CoordinatedShutdown.Get(_system).Run(NodeStops.Instance).WaitAsync(cancellation);
+        if (_system != null) await CoordinatedShutdown.Get(_system).Run(NodeStops.Instance, HandsOver ? null : PartPhase).WaitAsync(cancellation);
         _connections.End();
     }
 
