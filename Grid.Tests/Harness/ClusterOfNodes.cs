@@ -4,7 +4,7 @@ using Xunit.Abstractions;
 
 namespace Grid.Tests.Harness;
 
-/// <summary>Several real nodes that form one cluster on one PostgreSQL, each on a loopback address of its own with the product's own ports, so that a node comes back where it was.</summary>
+/// <summary>Several real nodes that form one cluster on one PostgreSQL, each on an address of its own (a loopback one, unless told otherwise) with the product's own ports, so that a node comes back where it was.</summary>
 public sealed class ClusterOfNodes : IAsyncDisposable
 {
     private const int DataPort = 7070;
@@ -16,19 +16,25 @@ public sealed class ClusterOfNodes : IAsyncDisposable
     private readonly int _seeds;
     private readonly List<NodeProcess> _nodes = [];
 
-    private ClusterOfNodes(string database, int seeds, ITestOutputHelper output, Func<NodeSetup, NodeSetup>? more)
+    private ClusterOfNodes(string database, int seeds, ITestOutputHelper output, Func<NodeSetup, NodeSetup>? more, string? network)
     {
         (_database, _seeds, _output, _more) = (database, seeds, output, more ?? (setup => setup));
         // 127.x.y.node: the process and a counter make a network that no other test run on this machine uses at the time.
-        _network = string.Create(CultureInfo.InvariantCulture, $"127.{64 + (Environment.ProcessId % 128)}.{Interlocked.Increment(ref _clusters) % 250}");
+        _network = network ?? string.Create(CultureInfo.InvariantCulture, $"127.{64 + (Environment.ProcessId % 128)}.{Interlocked.Increment(ref _clusters) % 250}");
     }
 
     public IReadOnlyList<NodeProcess> Nodes => _nodes;
 
     /// <summary>Starts so many nodes at once and returns when all serve and see each other.</summary>
-    public static async Task<ClusterOfNodes> StartAsync(PostgresServer server, int count, ITestOutputHelper output, Func<NodeSetup, NodeSetup>? more = null)
+    /// <param name="server">Where they keep their persistent pools.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="output">Where their logs go.</param>
+    /// <param name="more">What else a node is given.</param>
+    /// <param name="network">The first three numbers of the nodes' addresses, where they are not to be loopback addresses.</param>
+    public static async Task<ClusterOfNodes> StartAsync(
+        PostgresServer server, int count, ITestOutputHelper output, Func<NodeSetup, NodeSetup>? more = null, string? network = null)
     {
-        var cluster = new ClusterOfNodes(await server.NewDatabaseAsync(), count, output, more);
+        var cluster = new ClusterOfNodes(await server.NewDatabaseAsync(), count, output, more, network);
         try
         {
             cluster._nodes.AddRange(await Task.WhenAll(Enumerable.Range(1, count).Select(cluster.StartNodeAsync)));
@@ -75,7 +81,8 @@ public sealed class ClusterOfNodes : IAsyncDisposable
         foreach (var node in _nodes) await node.DisposeAsync();
     }
 
-    private static async Task<int> MembersUpAsync(NodeProcess node)
+    /// <summary>How many members a node sees; -1 where one of them is not up or not reachable.</summary>
+    internal static async Task<int> MembersUpAsync(NodeProcess node)
     {
         var (_, body) = await node.HttpGetAsync("/api/v1/status");
         using var status = System.Text.Json.JsonDocument.Parse(body);

@@ -95,6 +95,13 @@ public sealed class NodeProcess : IAsyncDisposable
         return ((int)answer.StatusCode, await answer.Content.ReadAsStringAsync());
     }
 
+    /// <summary>Posts nothing to the admin port; the status code.</summary>
+    public async Task<int> HttpPostAsync(string path)
+    {
+        using var answer = await Http.PostAsync(new Uri($"http://{_setup.Host}:{Ports.Admin}{path}"), null);
+        return (int)answer.StatusCode;
+    }
+
     /// <summary>A metric's value as /metrics shows it, of the first series where it has several; null where there is none.</summary>
     public async Task<double?> MetricAsync(string name)
     {

@@ -24,6 +24,9 @@ public sealed class PostgresServer : IAsyncLifetime, IAsyncDisposable
 
     public LogTail Log { get; } = new();
 
+    /// <summary>Another address of this machine, beside 127.0.0.1, that it listens on; who connects there comes from the same /24.</summary>
+    public string? AlsoOn { get; private init; }
+
     public int Port { get; private set; }
 
     public string DataFolder => _folder.Combine("cluster");
@@ -31,9 +34,9 @@ public sealed class PostgresServer : IAsyncLifetime, IAsyncDisposable
     private Process Running => _process ?? throw new InvalidOperationException("the server was never started");
 
     /// <summary>Starts a server of this test alone.</summary>
-    public static async Task<PostgresServer> StartNewAsync()
+    public static async Task<PostgresServer> StartNewAsync(string? alsoOn = null)
     {
-        var server = new PostgresServer();
+        var server = new PostgresServer { AlsoOn = alsoOn };
         try
         {
             await server.InitializeAsync();
@@ -57,6 +60,7 @@ public sealed class PostgresServer : IAsyncLifetime, IAsyncDisposable
         await PostgresTools.GiveAsync(password);
         await PostgresTools.RunAsync(PostgresTools.Command(
             "initdb", "-D", DataFolder, "-U", Admin, $"--pwfile={password}", "-A", "scram-sha-256", "-E", "UTF8", "--locale=C", "--no-sync"));
+        if (AlsoOn is not null) await File.AppendAllTextAsync(Path.Combine(DataFolder, "pg_hba.conf"), $"\nhost all all {AlsoOn}/24 scram-sha-256\n");
         Port = PostgresTools.FreePort();
         await StartAsync();
     }
@@ -181,7 +185,7 @@ public sealed class PostgresServer : IAsyncLifetime, IAsyncDisposable
         _process?.Dispose();
         var start = PostgresTools.Command(
             "postgres", "-D", DataFolder, "-p", Port.ToString(CultureInfo.InvariantCulture), "-k", DataFolder,
-            "-c", "listen_addresses=127.0.0.1", "-c", "fsync=on", "-c", "shared_buffers=32MB");
+            "-c", $"listen_addresses=127.0.0.1{(AlsoOn is null ? "" : $",{AlsoOn}")}", "-c", "fsync=on", "-c", "shared_buffers=32MB");
         var process = new Process { StartInfo = start };
         process.OutputDataReceived += (_, e) => AddLine(e.Data);
         process.ErrorDataReceived += (_, e) => AddLine(e.Data);

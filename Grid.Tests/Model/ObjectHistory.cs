@@ -11,8 +11,14 @@ internal delegate bool Effect(Span<ulong> state);
 /// <param name="End">After it was answered; of a call whose outcome is unknown: when it can have taken effect at the latest.</param>
 /// <param name="Text">What it was, for people.</param>
 /// <param name="Ways">Its possible effects; one, where it was answered.</param>
-/// <param name="MayBeNothing">Whether it may not have taken effect at all.</param>
-internal sealed record ObjectCall(long Start, long End, string Text, IReadOnlyList<Effect> Ways, bool MayBeNothing = false);
+/// <param name="MayBeNothing">Whether it may not have taken effect at all: its outcome is unknown.</param>
+/// <param name="IsFree">
+/// Whether it may come first wherever it agrees and changes nothing: a get of what is there, a flush that found nothing. Not what would have removed something had it come later, where that
+/// something must not vanish by itself.
+/// </param>
+/// <param name="Gets">The pages that it got, where each is put once only: until it has come, they must not go. The search knows sooner then that it leads nowhere.</param>
+internal sealed record ObjectCall(
+    long Start, long End, string Text, IReadOnlyList<Effect> Ways, bool MayBeNothing = false, bool IsFree = false, IReadOnlyList<ulong>? Gets = null);
 
 /// <summary>
 /// The calls of several callers on one object, and the exact question whether they are linearizable: whether there is an order of them that respects time and explains every answer, starting from
@@ -21,54 +27,113 @@ internal sealed record ObjectCall(long Start, long End, string Text, IReadOnlyLi
 /// <param name="initial">What the handles held at the beginning.</param>
 internal sealed class ObjectHistory(ulong[] initial)
 {
-    private readonly List<List<ObjectCall>> _callers = [];
+    /// <summary>So many configurations are tried before the question is given up: a history that is linearizable takes a few for each call.</summary>
+    public const int StepsMax = 1_000_000;
+
+    /// <summary>How a check's answer begins that shows nothing.</summary>
+    public const string GivenUp = "given up";
+
+    private readonly List<ObjectCall[]> _callers = [];
+    private readonly List<ObjectCall> _unknown = [];
+    private readonly Dictionary<ulong, List<(int Caller, int Call)>> _getsOf = [];
 
     /// <summary>Calls so far.</summary>
-    public int Count => _callers.Sum(calls => calls.Count);
+    public int Count => Answered + _unknown.Count;
 
-    /// <summary>Adds a caller, whose calls follow one another.</summary>
+    /// <summary>What the last check cost.</summary>
+    public int Steps { get; private set; }
+
+    private int Answered => _callers.Sum(calls => calls.Length);
+
+    /// <summary>Adds a caller, whose calls follow one another; one of unknown outcome may take effect while its caller's next ones run.</summary>
     public void AddCaller(IEnumerable<ObjectCall> calls)
     {
-        var own = new List<ObjectCall>();
-        foreach (var call in calls)
+        var all = calls.ToLookup(call => call.MayBeNothing);
+        _unknown.AddRange(all[true]);
+        if (!all[false].Any()) return;
+        _callers.Add([.. all[false]]);
+        foreach (var (at, call) in _callers[^1].Index())
         {
-            // A call of unknown outcome may take effect while its caller's next ones run.
-            if (call.MayBeNothing) _callers.Add([call]);
-            else own.Add(call);
+            foreach (var page in call.Gets ?? [])
+            {
+                if (!_getsOf.TryGetValue(page, out var gets)) _getsOf[page] = gets = [];
+                gets.Add((_callers.Count - 1, at));
+            }
         }
-
-        if (own.Count > 0) _callers.Add(own);
     }
 
-    /// <summary>Null where an order explains all answers; else how far the search came and what it could not place.</summary>
-    public string? Check()
+    /// <summary>Null where an order explains all answers; else how far the search came and what it could not place, or that it was given up: then nothing is shown.</summary>
+    public string? Check(int stepsMax = StepsMax)
     {
-        var total = Count;
+        var total = Answered;
+        var (firstUnknownEnd, lastUnknownEnd) = (_unknown.Select(call => call.End).DefaultIfEmpty(long.MaxValue).Min(), _unknown.Select(call => call.End).DefaultIfEmpty(long.MinValue).Max());
         var seen = new HashSet<UInt128>();
         var stack = new Stack<Configuration>();
-        var deepest = new Configuration(new int[_callers.Count], initial, 0);
+        var deepest = new Configuration(new int[_callers.Count], new ulong[(_unknown.Count + 63) / 64], initial, 0, long.MinValue);
         stack.Push(deepest);
-        while (stack.TryPop(out var at))
+        for (Steps = 0; stack.TryPop(out var at); Steps++)
         {
             if (at.Done == total) return null;
+            if (Steps == stepsMax) return $"{GivenUp} after {Steps} steps, nothing is shown: {Explain(deepest, total)}";
             if (at.Done > deepest.Done) deepest = at;
-            var limit = Enumerable.Range(0, _callers.Count).Where(caller => at.Next[caller] < _callers[caller].Count).Min(caller => _callers[caller][at.Next[caller]].End);
-            for (var caller = 0; caller < _callers.Count; caller++)
+            // What began after another call had ended comes after that one.
+            var limit = Open(at).Min(open => open.Call.End);
+            var next = Open(at).Where(open => open.Call.Start <= limit).OrderByDescending(open => open.Call.End).Select(open => (open.Call, After: Place(at, open.Caller, open.Call)))
+                .Where(child => child.After is not null).ToArray();
+            // One that agrees and changes nothing may as well come now: in whatever order it came later, it can come now. Unless it would be too late then for a call of unknown outcome.
+            var free = Array.FindIndex(next, child => child.Call.IsFree && child.After!.State.AsSpan().SequenceEqual(at.State) && (child.Call.Start <= firstUnknownEnd || at.LatestStart > lastUnknownEnd));
+            if (free >= 0)
             {
-                if (at.Next[caller] == _callers[caller].Count) continue;
-                var call = _callers[caller][at.Next[caller]];
-                // Another call ended before this one began: that one is first.
-                if (call.Start > limit) continue;
-                if (call.MayBeNothing) Push(at.After(caller, at.State), seen, stack);
-                foreach (var way in call.Ways)
-                {
-                    var state = (ulong[])at.State.Clone();
-                    if (way(state)) Push(at.After(caller, state), seen, stack);
-                }
+                Push(next[free].After!, seen, stack);
+                continue;
             }
+
+            // The last one pushed is tried first: those with an answer, the one that ended first before the others; what is unknown only where they lead nowhere.
+            PushUnknown(at, limit, seen, stack);
+            foreach (var (_, after) in next) Push(after!, seen, stack);
         }
 
         return Explain(deepest, total);
+    }
+
+    private IEnumerable<(int Caller, ObjectCall Call)> Open(Configuration at)
+    {
+        for (var caller = 0; caller < _callers.Count; caller++)
+            if (at.Next[caller] < _callers[caller].Length) yield return (caller, _callers[caller][at.Next[caller]]);
+    }
+
+    private Configuration? Place(Configuration at, int caller, ObjectCall call)
+    {
+        var state = (ulong[])at.State.Clone();
+        return call.Ways[0](state) && at.AfterAnswered(caller, state, call.Start) is var after && KeepsWhatIsGot(at, after) ? after : null;
+    }
+
+    /// <summary>Whether no page has gone that is still to be got.</summary>
+    private bool KeepsWhatIsGot(Configuration at, Configuration after)
+    {
+        for (var i = 0; i < after.State.Length; i++)
+        {
+            if (after.State[i] == at.State[i] || !_getsOf.TryGetValue(at.State[i], out var gets)) continue;
+            foreach (var (caller, call) in gets)
+                if (after.Next[caller] <= call) return false;
+        }
+
+        return true;
+    }
+
+    private void PushUnknown(Configuration at, long limit, HashSet<UInt128> seen, Stack<Configuration> stack)
+    {
+        for (var i = 0; i < _unknown.Count; i++)
+        {
+            var call = _unknown[i];
+            if (at.HasApplied(i) || call.Start > limit || call.End < at.LatestStart) continue;
+            foreach (var way in call.Ways)
+            {
+                var state = (ulong[])at.State.Clone();
+                // One that changes nothing is as good as none.
+                if (way(state) && !state.AsSpan().SequenceEqual(at.State) && at.AfterUnknown(i, state, call.Start) is var after && KeepsWhatIsGot(at, after)) Push(after, seen, stack);
+            }
+        }
     }
 
     private static void Push(Configuration next, HashSet<UInt128> seen, Stack<Configuration> stack)
@@ -78,28 +143,37 @@ internal sealed class ObjectHistory(ulong[] initial)
 
     private string Explain(Configuration at, int total)
     {
-        var open = _callers.Select((calls, caller) => at.Next[caller] < calls.Count ? calls[at.Next[caller]] : null).Where(call => call is not null).Cast<ObjectCall>();
-        var before = _callers.SelectMany((calls, caller) => calls.Take(at.Next[caller])).OrderBy(call => call.End).TakeLast(12);
+        var before = _callers.SelectMany((calls, caller) => calls.Take(at.Next[caller])).Concat(_unknown.Where((_, i) => at.HasApplied(i))).OrderBy(call => call.End).TakeLast(12);
         return $"no order of the calls explains their answers: {at.Done} of {total} can be placed, up to the state [{string.Join(' ', at.State)}]; then one of these: "
-            + $"{string.Join("; ", open.OrderBy(call => call.Start).Take(8).Select(Tell))}. Before: {string.Join("; ", before.Select(Tell))}";
+            + $"{string.Join("; ", Open(at).Select(open => open.Call).OrderBy(call => call.Start).Take(8).Select(Tell))}. Before: {string.Join("; ", before.Select(Tell))}";
     }
 
     private static string Tell(ObjectCall call) => $"{call.Text}{(call.MayBeNothing ? " (unknown)" : "")} [{call.Start}..{call.End}]";
 
-    /// <summary>How many calls of every caller are placed, and what the handles hold then.</summary>
-    private sealed record Configuration(int[] Next, ulong[] State, int Done)
+    /// <summary>How many answered calls of every caller are placed, which unknown ones have taken effect, what the handles hold then, and when the latest of them began.</summary>
+    private sealed record Configuration(int[] Next, ulong[] Applied, ulong[] State, int Done, long LatestStart)
     {
-        public Configuration After(int caller, ulong[] state)
+        public bool HasApplied(int unknown) => (Applied[unknown / 64] >> (unknown % 64) & 1) != 0;
+
+        public Configuration AfterAnswered(int caller, ulong[] state, long start)
         {
             var next = (int[])Next.Clone();
             next[caller]++;
-            return new Configuration(next, state, Done + 1);
+            return new Configuration(next, Applied, state, Done + 1, Math.Max(LatestStart, start));
+        }
+
+        public Configuration AfterUnknown(int unknown, ulong[] state, long start)
+        {
+            var applied = (ulong[])Applied.Clone();
+            applied[unknown / 64] |= 1ul << (unknown % 64);
+            return new Configuration(Next, applied, state, Done, Math.Max(LatestStart, start));
         }
 
         public UInt128 Key()
         {
             var hash = new XxHash128();
             hash.Append(MemoryMarshal.AsBytes(Next.AsSpan()));
+            hash.Append(MemoryMarshal.AsBytes(Applied.AsSpan()));
             hash.Append(MemoryMarshal.AsBytes(State.AsSpan()));
             return hash.GetCurrentHashAsUInt128();
         }
