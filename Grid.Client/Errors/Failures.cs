@@ -13,6 +13,8 @@ internal static class Failures
 
     public static GridException Left(string node) => new GridUnavailableException($"{node} asked to leave, and everything sent was answered.");
 
+    public static GridException Superseded(string node) => new GridUnavailableException($"A newer connection leads to {node}, and everything sent on this one was answered.");
+
     public static GridException Silent(string node, long silentMs) =>
         new GridUnavailableException($"{node} has said nothing for {silentMs} ms although it owes answers.");
 

@@ -154,6 +154,20 @@ internal sealed class Router : IAsyncDisposable
         else Submit(operation);
     }
 
+    /// <summary>
+    /// A connection stands. Where another link's leads to the same node (the home link has come to an owner, or an owner was asked for by another name), only the one with the newest epoch is of
+    /// any use: the node carries out nothing that comes on the other.
+    /// </summary>
+    public void OnAttached(NodeLink link, Connection connection)
+    {
+        foreach (var other in Volatile.Read(ref _links))
+        {
+            if (other == link || other.Current is not { } its || its.Hello.NodeAddress != connection.Hello.NodeAddress) continue;
+            if (its.Epoch < connection.Epoch) other.Retire(its);
+            else link.Retire(connection);
+        }
+    }
+
     public void OnHome(HelloAnswer answer)
     {
         _server = answer;

@@ -26,6 +26,7 @@ internal sealed class Connection
         Link = link;
         Name = greeted.Address.ToString();
         Hello = greeted.Answer;
+        Epoch = greeted.Epoch;
         _socket = greeted.Socket;
         _windowBytes = Math.Min(options.WindowBytes, Hello.WindowBytes);
         var window = (int)Math.Min((uint)options.WindowRequests, Hello.WindowRequests);
@@ -41,6 +42,9 @@ internal sealed class Connection
     public string Name { get; }
 
     public HelloAnswer Hello { get; }
+
+    /// <summary>The client's epoch in which it was opened.</summary>
+    public ulong Epoch { get; }
 
     public SlotTable Slots { get; }
 

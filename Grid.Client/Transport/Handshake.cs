@@ -18,7 +18,8 @@ internal static class Handshake
     /// <param name="Address">Where it leads.</param>
     /// <param name="Answer">What the node said.</param>
     /// <param name="Received">What it sent after its answer.</param>
-    public sealed record Greeted(Socket Socket, NodeAddress Address, HelloAnswer Answer, ReadOnlyMemory<byte> Received);
+    /// <param name="Epoch">The epoch in which the client greeted.</param>
+    public sealed record Greeted(Socket Socket, NodeAddress Address, HelloAnswer Answer, ReadOnlyMemory<byte> Received, ulong Epoch);
 
     /// <summary>Connects and greets.</summary>
     /// <exception cref="GridUnavailableException">Nobody is there, nobody answers in time, or the node does not serve now.</exception>
@@ -35,7 +36,7 @@ internal static class Handshake
             await socket.ConnectAsync(address.Host, address.Port, limit.Token).ConfigureAwait(false);
             ProbeWhenSilent(socket);
             await SendAsync(socket, Frame(hello), limit.Token).ConfigureAwait(false);
-            return await ReadAnswerAsync(socket, address, limit.Token).ConfigureAwait(false);
+            return await ReadAnswerAsync(socket, address, hello.Epoch, limit.Token).ConfigureAwait(false);
         }
         catch (Exception failure)
         {
@@ -71,7 +72,7 @@ internal static class Handshake
         while (!frame.IsEmpty) frame = frame[await socket.SendAsync(frame, cancellationToken).ConfigureAwait(false)..];
     }
 
-    private static async Task<Greeted> ReadAnswerAsync(Socket socket, NodeAddress address, CancellationToken cancellationToken)
+    private static async Task<Greeted> ReadAnswerAsync(Socket socket, NodeAddress address, ulong epoch, CancellationToken cancellationToken)
     {
         var buffer = new byte[ReadBytes];
         var filled = 0;
@@ -80,7 +81,7 @@ internal static class Handshake
             var read = await socket.ReceiveAsync(buffer.AsMemory(filled), cancellationToken).ConfigureAwait(false);
             if (read == 0) throw new GridUnavailableException($"{address} closed the connection before it answered the hello.");
             filled += read;
-            if (TryParse(buffer.AsMemory(0, filled), address, out var answer, out var rest)) return new Greeted(socket, address, answer, rest);
+            if (TryParse(buffer.AsMemory(0, filled), address, out var answer, out var rest)) return new Greeted(socket, address, answer, rest, epoch);
         }
     }
 

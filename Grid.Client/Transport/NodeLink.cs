@@ -142,6 +142,29 @@ internal sealed class NodeLink
         if (isDone) connection.Break(Failures.Left(connection.Name));
     }
 
+    /// <summary>
+    /// A newer connection of this client leads to the same node, which takes nothing any more that is sent on this one: what was sent is answered, everything else goes elsewhere.
+    /// </summary>
+    public void Retire(Connection connection)
+    {
+        var waiting = new List<Operation>();
+        bool isDone;
+        lock (Gate)
+        {
+            if (connection.IsBroken || connection.IsLeaving) return;
+            connection.IsLeaving = true;
+            _leaving.Add(connection);
+            if (_current == connection) Volatile.Write(ref _current, null);
+            isDone = connection.Slots.InUse == 0;
+            if (IsHome && _current is null) _connector.Begin();
+            else if (_current is null) _waiting.MoveTo(waiting);
+        }
+
+        if (!IsHome) _router.Forget(this);
+        if (isDone) connection.Break(Failures.Superseded(connection.Name));
+        foreach (var operation in waiting) _router.Submit(operation);
+    }
+
     /// <summary>The connection is no longer used. Under the gate.</summary>
     public void Detach(Connection connection)
     {
@@ -182,6 +205,7 @@ internal sealed class NodeLink
 
         if (duty) connection.Send();
         connection.Start();
+        _router.OnAttached(this, connection);
         if (IsHome) _router.OnHome(connection.Hello);
         return true;
     }

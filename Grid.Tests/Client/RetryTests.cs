@@ -75,6 +75,53 @@ public sealed class RetryTests : ClientTest
         await client.PingAsync();
     }
 
+    /// <summary>The node takes nothing on the older of a session's connections: a client that went on using it would be sent away for good.</summary>
+    [Fact]
+    public async Task A_client_whose_way_in_leads_to_an_owner_it_knows_uses_only_the_newest_connection()
+    {
+        var grid = new MemoryGrid();
+        var (first, second) = (ScriptedNode.Start(grid), StartNode(grid));
+        var client = Own(await GridClient.ConnectAsync($"grid://{first.Address},{second.Address}"));
+        var pool = await client.CreatePoolAsync("pool", Keeping);
+        first.Script = async request =>
+        {
+            if (!request.Opcode.IsObjectOperation()) return false;
+            await request.FailAsync(Status.Moved, second.Address);
+            return true;
+        };
+        await pool.PutAsync(Object, 0, Pages.Random(1));
+        var older = Assert.Single(second.Connections);
+        second.Script = async request =>
+        {
+            if (request.Connection != older || second.Connections.Count == 1 || !request.Opcode.IsObjectOperation()) return false;
+            await request.FailAsync(Status.NotServing, "the client has reconnected since it sent this");
+            return true;
+        };
+        await first.DisposeAsync();
+        await Until(() => second.Hellos.Count == 2 && second.Connections.Count == 1 && second.Connections[0] != older, "the older connection is closed");
+        for (var i = 0u; i < 20; i++) await pool.PutAsync(Object, i, Pages.Random(2));
+        Assert.Single(second.Connections);
+    }
+
+    [Fact]
+    public async Task A_node_that_is_known_by_two_names_is_reached_over_one_connection_in_the_end()
+    {
+        var node = StartNode();
+        node.Hello = node.Hello with { NodeAddress = "node-1:7070" };
+        var pool = await PoolAsync(node);
+        var moves = 0;
+        node.Script = async request =>
+        {
+            if (!request.Opcode.IsObjectOperation() || Interlocked.Increment(ref moves) > 1) return false;
+            await request.FailAsync(Status.Moved, node.Address);
+            return true;
+        };
+        for (var i = 0u; i < 20; i++) Assert.True((await pool.PutAsync(Object, i, Pages.Random(1))).Stored);
+        await Until(() => node.Connections.Count == 1, "one connection is left");
+        Assert.Equal(20, node.Grid.PutsApplied);
+        for (var i = 0u; i < 20; i++) Assert.True((await pool.PutAsync(Object, i, Pages.Random(1))).Stored);
+    }
+
     [Fact]
     public async Task An_owner_that_cannot_be_reached_is_forgotten()
     {
