@@ -45,6 +45,7 @@ internal sealed class ClusterFaults(ClusterOptions options, List<Figure> figures
     {
         await Task.Delay(WarmUp, cancellation);
         var calm = await LoadProcess.SeenAsync(load, cancellation);
+        var all = new List<LoadResult>();
         for (var turn = 0; turn < options.Restarts; turn++)
         {
             // As Kubernetes does: the last one first.
@@ -53,11 +54,15 @@ internal sealed class ClusterFaults(ClusterOptions options, List<Figure> figures
             await node.TerminateAsync();
             var stopped = Stopwatch.GetElapsedTime(begun).TotalSeconds;
             await BackAsync(cluster, node, cancellation);
-            await Console.Error.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"restart {turn + 1}: left after {stopped:0.0} s, back after {Stopwatch.GetElapsedTime(begun).TotalSeconds:0.0} s"));
+            await Console.Error.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"restart {turn + 1}: left after {stopped:0.0} s, back after {Stopwatch.GetElapsedTime(begun).TotalSeconds:0.0} s ({DateTime.UtcNow:HH:mm:ss.fff})"));
+            var lately = await LoadProcess.SeenAsync(load, cancellation);
+            await Console.Error.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"restart {turn + 1}: longest call {lately.LongestMs / 1000:0.00} s, {lately.LongestWas}"));
+            all.Add(lately);
             await Task.Delay(Pause, cancellation);
         }
 
-        var seen = await LoadProcess.EndAsync(load);
+        all.Add(await LoadProcess.EndAsync(load));
+        var seen = LoadResult.Sum(all);
         Add("rolling restart: operations", "", seen.Operations);
         Add("rolling restart: failed", "", seen.Failed, atMost: 0);
         Add("rolling restart: outcome unknown", "", seen.Unknown, atMost: 0);

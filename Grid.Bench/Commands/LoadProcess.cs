@@ -114,7 +114,11 @@ internal sealed class LoadProcess
             }
 
             var took = Stopwatch.GetElapsedTime(begun).TotalMilliseconds;
-            lock (_lock) _seen = _seen with { Operations = _seen.Operations + 1, LongestMs = Math.Max(_seen.LongestMs, took) };
+            lock (_lock)
+            {
+                _seen = _seen with { Operations = _seen.Operations + 1 };
+                if (took > _seen.LongestMs) _seen = _seen with { LongestMs = took, LongestWas = $"of {ObjectId.FromUInt64(stamp)} in {pool.Name}, ended {DateTime.UtcNow:HH:mm:ss.fff}" };
+            }
         }
     }
 

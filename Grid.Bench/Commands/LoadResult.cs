@@ -10,7 +10,8 @@ namespace Grid.Bench.Commands;
 /// <param name="Hits">Gets of the ephemeral pool that found the page last put.</param>
 /// <param name="Misses">Gets of it that found nothing.</param>
 /// <param name="FirstFailure">Of the failed ones.</param>
-internal sealed record LoadResult(long Operations, long Unknown, long Failed, double LongestMs, long Hits, long Misses, string? FirstFailure)
+/// <param name="LongestWas">What the longest call was, and when it ended.</param>
+internal sealed record LoadResult(long Operations, long Unknown, long Failed, double LongestMs, long Hits, long Misses, string? FirstFailure, string? LongestWas = null)
 {
     /// <summary>Before the first call.</summary>
     public static LoadResult Nothing { get; } = new(0, 0, 0, 0, 0, 0, null);
@@ -29,5 +30,6 @@ internal sealed record LoadResult(long Operations, long Unknown, long Failed, do
         all.Max(one => one.LongestMs),
         all.Sum(one => one.Hits),
         all.Sum(one => one.Misses),
-        all.Select(one => one.FirstFailure).FirstOrDefault(failure => failure != null));
+        all.Select(one => one.FirstFailure).FirstOrDefault(failure => failure != null),
+        all.MaxBy(one => one.LongestMs)?.LongestWas);
 }

@@ -27,9 +27,6 @@ internal sealed class GridNode : INodeStatusSource
     /// <summary>What the runtime and its heap take of the memory limit before the first page and the first connection.</summary>
     private const long RuntimeBytes = 64L << 20;
 
-    /// <summary>The phase of a stop in which clients are sent away and the others are told that this node serves nothing any more.</summary>
-    private const string PartPhase = "grid-part";
-
     private readonly GridSettings _settings;
     private readonly ILoggerFactory _loggers;
     private readonly TaskCompletionSource<int> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -112,8 +109,6 @@ internal sealed class GridNode : INodeStatusSource
         await warm.WaitAsync(cancellation);
         var pools = PoolsSetup.Start(_system, PoolsSettings(), _pools);
         await pools.Ready.WaitAsync(cancellation);
-        // Shards are given to a node as soon as its region is there: not before it may serve them.
-        await WhileAsync(() => !shards.IsServing, Timeout.InfiniteTimeSpan, cancellation);
         StartServing(_system, _objects, pools.Pools, publicAddress);
     }
 
@@ -145,7 +140,7 @@ internal sealed class GridNode : INodeStatusSource
     /// </summary>
     private void RegisterLeaving(ActorSystem system, IActorRef guard)
     {
-        CoordinatedShutdown.Get(system).AddTask(PartPhase, PartPhase, async () =>
+        CoordinatedShutdown.Get(system).AddTask("grid-part", "grid-part", async () =>
         {
             var objects = _objects!;
             objects.IsLeaving = true;
@@ -160,7 +155,7 @@ internal sealed class GridNode : INodeStatusSource
 
     private static async Task WhileAsync(Func<bool> holds, TimeSpan patience, CancellationToken cancellation)
     {
-        var deadline = patience == Timeout.InfiniteTimeSpan ? long.MaxValue : Environment.TickCount64 + (long)patience.TotalMilliseconds;
+        var deadline = Environment.TickCount64 + (long)patience.TotalMilliseconds;
         while (holds() && Environment.TickCount64 < deadline) await Task.Delay(20, cancellation);
     }
 
@@ -254,12 +249,6 @@ internal sealed class GridNode : INodeStatusSource
         return _connections.DrainAsync(_settings.Stop.Part, cancellation);
     }
 
-    /// <summary>
-    /// Whether the region's shutdown has somebody to hand shards to, or nobody ever was. Where all others leave too or are out of reach, it would wait for a coordinator that is gone, as long as its
-    /// phase lasts; the clients are sent away, and what they have sent is answered, all the same.
-    /// </summary>
-    private bool HandsOver => !HasPeers || Peers().Count > 0;
-
     /// <summary>Whether there are other members, who take over what this node owns.</summary>
     public bool HasPeers => _guard?.Picture.Nodes.Count > 1;
 
@@ -276,7 +265,7 @@ internal sealed class GridNode : INodeStatusSource
             }
         }
 
-        if (_system != null) await CoordinatedShutdown.Get(_system).Run(NodeStops.Instance, HandsOver ? null : PartPhase).WaitAsync(cancellation);
+        if (_system != null) await CoordinatedShutdown.Get(_system).Run(NodeStops.Instance).WaitAsync(cancellation);
         _connections.End();
     }
 

@@ -11,8 +11,11 @@ namespace Grid.Node.Objects;
 internal sealed class Activations : ActorBase, IWithTimers
 {
     private const string Leaving = "this node is leaving the cluster";
-    private static readonly TimeSpan TickInterval = TimeSpan.FromMilliseconds(200);
-    private static readonly TimeSpan AskAgainAfter = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan TickInterval = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>What was asked while a shard changed hands may be lost: asked again soon, then ever less often.</summary>
+    private const long AskAgainAfterMs = 100;
+    private const long AskAgainAtMostAfterMs = 500;
     private readonly ObjectServices _services;
     private readonly Func<IActorRef> _region;
     private readonly TimeSpan _giveUpAfter;
@@ -108,7 +111,7 @@ internal sealed class Activations : ActorBase, IWithTimers
         foreach (var (key, pending) in _pending)
         {
             if (now - pending.SinceMs > _giveUpAfter.TotalMilliseconds) (hopeless ??= []).Add(key);
-            else if (now - pending.AskedMs > AskAgainAfter.TotalMilliseconds) Ask(key, pending);
+            else if (now - pending.AskedMs >= pending.AskAgainAfterMs) Ask(key, pending);
         }
 
         if (hopeless is null) return;
@@ -118,6 +121,7 @@ internal sealed class Activations : ActorBase, IWithTimers
 
     private void Ask(ObjectKey key, Pending pending)
     {
+        pending.AskAgainAfterMs = pending.AskedMs == 0 ? AskAgainAfterMs : Math.Min(AskAgainAtMostAfterMs, pending.AskAgainAfterMs * 2);
         pending.AskedMs = Environment.TickCount64;
         _region().Tell(new Activate(key), Self);
     }
@@ -133,6 +137,8 @@ internal sealed class Activations : ActorBase, IWithTimers
         public long SinceMs { get; } = sinceMs;
 
         public long AskedMs { get; set; }
+
+        public long AskAgainAfterMs { get; set; }
 
         public List<ObjectRequest> Requests { get; } = [];
     }
