@@ -19,11 +19,18 @@ internal sealed class ChaosBed : IAsyncDisposable
 
     public const byte Database = 253;
 
+    /// <summary>What a node's process may take: hocon/test.conf's limit, and what a process has beside it (as <c>Limits/MemoryLimitTests</c> allow).</summary>
+    public const long RssMaxBytes = (256L + 150) << 20;
+
+    /// <summary>The node that comes and goes.</summary>
+    private const int ExtraNode = NodeCount;
     private const string CallTimeout = "5s";
     private static int _beds;
     private readonly string _network;
     private readonly List<NetworkNamespace> _namespaces = [];
     private readonly TestFolder _folder = new();
+    private NodeClocks? _clocks;
+    private ITestOutputHelper? _output;
     private PostgresServer? _postgres;
     private ClusterOfNodes? _cluster;
     private Supervisor? _supervisor;
@@ -44,19 +51,26 @@ internal sealed class ChaosBed : IAsyncDisposable
 
     public Supervisor Supervisor => _supervisor ?? throw new InvalidOperationException("the bed has not been started");
 
+    /// <summary>The nodes' wall clocks, where the bed was started with clocks that can be set.</summary>
+    public NodeClocks Clocks => _clocks ?? throw new InvalidOperationException("the nodes have the machine's clock");
+
     public string Folder => _folder.Path;
 
-    public static async Task<ChaosBed> StartAsync(int seed, ITestOutputHelper output)
+    /// <param name="seed">Of what the network does at random.</param>
+    /// <param name="hasClocks">Whether the nodes' wall clocks can be set; that slows them down a little.</param>
+    /// <param name="output">Where logs go.</param>
+    public static async Task<ChaosBed> StartAsync(int seed, bool hasClocks, ITestOutputHelper output)
     {
         var bed = new ChaosBed(seed);
         try
         {
+            if (hasClocks) bed._clocks = await NodeClocks.CreateAsync(bed.Folder, ExtraNode + 1);
             await bed.StartAsync(output);
             return bed;
         }
         catch
         {
-            for (var node = 0; node < NodeCount; node++)
+            for (var node = 0; node <= ExtraNode; node++)
                 if (File.Exists(bed.LogOf(node))) output.WriteLine($"node {node + 1}:\n{string.Join('\n', (await File.ReadAllLinesAsync(bed.LogOf(node))).TakeLast(60))}");
             await bed.DisposeAsync();
             throw;
@@ -72,8 +86,8 @@ internal sealed class ChaosBed : IAsyncDisposable
     /// <summary>A client as callers have it: it knows all nodes.</summary>
     public ValueTask<GridClient> ConnectAsync() => Cluster.ConnectAsync(CallTimeout);
 
-    /// <summary>Whether every node serves and sees all others up and reachable.</summary>
-    public async Task<bool> IsWholeAsync()
+    /// <summary>Whether every node serves and sees all others, so many, up and reachable.</summary>
+    public async Task<bool> IsWholeAsync(int members = NodeCount)
     {
         try
         {
@@ -81,7 +95,7 @@ internal sealed class ChaosBed : IAsyncDisposable
             {
                 if (!Supervisor.Runs(node)) return false;
                 var (status, _) = await Cluster.Nodes[node].HttpGetAsync("/health/ready");
-                if (status != 200 || await ClusterOfNodes.MembersUpAsync(Cluster.Nodes[node]) != NodeCount) return false;
+                if (status != 200 || await ClusterOfNodes.MembersUpAsync(Cluster.Nodes[node]) != members) return false;
             }
 
             return true;
@@ -91,6 +105,9 @@ internal sealed class ChaosBed : IAsyncDisposable
             return false;
         }
     }
+
+    /// <summary>Starts one more node, of which the supervisor knows nothing.</summary>
+    public Task<NodeProcess> StartExtraNodeAsync() => NodeProcess.StartAsync(InNamespace(Cluster.SetupOf(ExtraNode + 1)), _output);
 
     public async ValueTask DisposeAsync()
     {
@@ -107,7 +124,8 @@ internal sealed class ChaosBed : IAsyncDisposable
         var outside = NewTun("x", Callers, Database);
         // The first is the one that what connects from here comes from.
         await NetworkNamespace.UseAsync(outside, Address(Callers) + "/24", Address(Database) + "/32");
-        for (var node = 0; node < NodeCount; node++)
+        _output = output;
+        for (var node = 0; node <= ExtraNode; node++)
         {
             _namespaces.Add(await NetworkNamespace.CreateAsync());
             await _namespaces[node].AdoptAsync(NewTun(node.ToString(CultureInfo.InvariantCulture), HostOf(node)), Address(HostOf(node)) + "/24");
@@ -124,9 +142,12 @@ internal sealed class ChaosBed : IAsyncDisposable
         const string ConnectionString = "GRID__JOURNAL__CONNECTION_STRING";
         var node = int.Parse(setup.Host.Split('.')[3], CultureInfo.InvariantCulture) - 1;
         var database = new NpgsqlConnectionStringBuilder(setup.Environment[ConnectionString]) { Host = Address(Database) };
+        var environment = new Dictionary<string, string>(setup.Environment) { [ConnectionString] = database.ConnectionString };
+        if (_clocks is not null)
+            foreach (var (name, value) in _clocks.EnvironmentOf(node)) environment[name] = value;
         return setup with
         {
-            Environment = new Dictionary<string, string>(setup.Environment) { [ConnectionString] = database.ConnectionString },
+            Environment = environment,
             ShellPrelude = $"set -- {string.Join(' ', _namespaces[node].Enter)} \"$@\"; exec >>{LogOf(node)} 2>&1",
         };
     }

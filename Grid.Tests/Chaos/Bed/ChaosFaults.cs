@@ -3,50 +3,10 @@ using Grid.Tests.Harness;
 
 namespace Grid.Tests.Chaos.Bed;
 
-/// <summary>A way to break the cluster and to mend it again.</summary>
-/// <param name="Name">Its name in tables and on the command line.</param>
-/// <param name="RunAsync">Breaks, waits, mends; returns once nothing is broken any more by it. What ended is started again by the supervisor.</param>
-/// <param name="IsShort">Whether it is done in seconds.</param>
-internal sealed record ChaosFault(string Name, Func<FaultRun, Task> RunAsync, bool IsShort = true);
-
-/// <summary>One occurrence of a fault: what it may break, its own random choices, and the history that it tells what it does.</summary>
-internal sealed class FaultRun(ChaosBed bed, HistoryWriter history, int seed)
-{
-    public ChaosBed Bed { get; } = bed;
-
-    public Random Random { get; } = new(seed);
-
-    /// <summary>Nodes in random order.</summary>
-    public int[] Nodes()
-    {
-        var nodes = Enumerable.Range(0, ChaosBed.NodeCount).ToArray();
-        Random.Shuffle(nodes);
-        return nodes;
-    }
-
-    public ValueTask TellAsync(string what) => history.AddFaultAsync(what);
-
-    /// <summary>A random time between two numbers of seconds; tells how long.</summary>
-    public async Task LastAsync(double fromSeconds, double toSeconds)
-    {
-        var time = TimeSpan.FromSeconds(fromSeconds + (Random.NextDouble() * (toSeconds - fromSeconds)));
-        await TellAsync(string.Create(CultureInfo.InvariantCulture, $"for {time.TotalSeconds:0.0} s"));
-        await Task.Delay(time);
-    }
-
-    public async Task SignalAsync(IEnumerable<int> nodes, int signal, string what)
-    {
-        foreach (var node in nodes)
-        {
-            await TellAsync(string.Create(CultureInfo.InvariantCulture, $"node {node + 1} {what}"));
-            await Bed.Supervisor.SignalAsync(node, signal);
-        }
-    }
-}
-
 /// <summary>All faults, by name.</summary>
 internal static class ChaosFaults
 {
+    public const string ClockJump = "clock-jump";
     private static readonly LinkRule Lossy = new() { Loss = 0.05 };
     private static readonly LinkRule Late = new() { Delay = TimeSpan.FromMilliseconds(200), Jitter = TimeSpan.FromMilliseconds(100) };
     private static readonly LinkRule Slow = new() { BytesPerSecond = 125_000 };
@@ -59,7 +19,7 @@ internal static class ChaosFaults
         new("pause-short", run => PauseAsync(run, 1, 1, 4)),
         new("pause-long", run => PauseAsync(run, 1, 8, 20)),
         new("pause-majority", run => PauseAsync(run, 2, 2, 12)),
-        new("pause-minute", run => PauseAsync(run, 1, 40, 60), IsShort: false),
+        new("pause-minute", run => PauseAsync(run, 1, 40, 60)),
         new("partition-one-off", run => PartitionAsync(run, "is cut off from the others", (nodes, set) => Both(set, nodes[0], nodes[1], nodes[2]))),
         new("partition-all", run => PartitionAsync(run, "and all others are cut off from each other", (nodes, set) =>
         {
@@ -84,8 +44,18 @@ internal static class ChaosFaults
         new("database-kill", DatabaseKillAsync),
         new("database-pause", DatabasePauseAsync),
         new("database-restart", DatabaseRestartAsync),
-        new("rolling-restart", RollingRestartAsync),
-        new("drain", DrainAsync),
+        new("rolling-restart", RollingRestartAsync, IsPlanned: true),
+        new("drain", DrainAsync, IsPlanned: true),
+        new(ClockJump, ClockJumpAsync, SetsClocks: true),
+        new("scale", ScaleAsync, IsPlanned: true),
+        new("combined", CombinedAsync, SetsClocks: true),
+    ];
+
+    /// <summary>What <c>combined</c> takes one of each from: links are mended together, so only one fault of them at a time.</summary>
+    private static readonly string[][] Together =
+    [
+        ["partition-one-off", "partition-all", "partition-one-link", "partition-deaf", "partition-ring", "partition-with-callers", "cut-from-database", "loss", "delay", "slow-link"],
+        ["kill-one", "kill-majority", "pause-short", "pause-long", "database-kill", "database-pause", "database-restart", ClockJump],
     ];
 
     /// <summary>What is run where nobody has a choice: of each family one.</summary>
@@ -186,6 +156,42 @@ internal static class ChaosFaults
         var node = run.Nodes()[0];
         return StopAndWaitAsync(run, node, "drains", () => run.Bed.Cluster.Nodes[node].HttpPostAsync("/api/v1/drain"));
     }
+
+    /// <summary>The wall clocks of some nodes are set an hour forward or back, and after a while to the right time again.</summary>
+    private static async Task ClockJumpAsync(FaultRun run)
+    {
+        var nodes = run.Nodes()[..run.Random.Next(1, ChaosBed.NodeCount + 1)];
+        var offset = TimeSpan.FromHours(run.Random.Next(2) == 0 ? 1 : -1);
+        try
+        {
+            foreach (var node in nodes)
+            {
+                await run.TellAsync(string.Create(CultureInfo.InvariantCulture, $"node {node + 1}'s wall clock is set by {offset.TotalHours:+0;-0} h"));
+                run.Bed.Clocks.Set(node, offset);
+            }
+
+            await run.LastAsync(5, 15);
+        }
+        finally
+        {
+            foreach (var node in nodes) run.Bed.Clocks.Set(node, TimeSpan.Zero);
+        }
+    }
+
+    /// <summary>A fourth node comes, takes its share, and goes.</summary>
+    private static async Task ScaleAsync(FaultRun run)
+    {
+        await run.TellAsync("a fourth node comes");
+        await using var extra = await run.Bed.StartExtraNodeAsync();
+        await Eventually.TrueAsync(() => run.Bed.IsWholeAsync(ChaosBed.NodeCount + 1), "all see four members", TimeSpan.FromSeconds(60));
+        await run.LastAsync(3, 8);
+        await run.TellAsync("the fourth node goes");
+        if (await extra.TerminateAsync() is not 0 and var exitCode) throw new InvalidOperationException($"the fourth node ended with {exitCode}");
+        await Eventually.TrueAsync(() => run.Bed.IsWholeAsync(), "all see three members", TimeSpan.FromSeconds(60));
+    }
+
+    /// <summary>Two at the same time.</summary>
+    private static Task CombinedAsync(FaultRun run) => Task.WhenAll([.. Together.Select(some => Named(some[run.Random.Next(some.Length)]).RunAsync(run.Another()))]);
 
     private static async Task StopAndWaitAsync(FaultRun run, int node, string what, Func<Task> stop)
     {

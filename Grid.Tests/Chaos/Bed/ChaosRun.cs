@@ -108,6 +108,9 @@ internal sealed class ChaosRun(ChaosBed bed, int seed, ITestOutputHelper output)
                 fault.Name, during.Length, during.Count(call => call.Outcome == EntryType.Fail), during.Count(call => call.Outcome == EntryType.Info), Outages.Longest(read.Calls, fromNs, toNs), healed, whole);
             _reports.Add(report);
             output.WriteLine(report.ToString());
+            // What an operator does may make callers wait, until their deadlines even (that is the longest outage); it cuts nobody off in the middle of a call.
+            var cut = during.Where(call => call.Outcome == EntryType.Info && call.EndNs < call.DeadlineNs).ToArray();
+            if (fault.IsPlanned && cut.Length > 0) _violations.Add(new Violation("planned", $"{fault.Name} leaves outcomes unknown ({Path.GetFileName(path)})", cut).ToString());
         }
 
         var clock = Stopwatch.StartNew();
@@ -131,8 +134,14 @@ internal sealed class ChaosRun(ChaosBed bed, int seed, ITestOutputHelper output)
         if (healed > HealsWithin)
             _violations.Add(string.Create(CultureInfo.InvariantCulture, $"{fault.Name}: all objects were served again only after {healed.TotalSeconds:0.0} s, {HealsWithin.TotalSeconds:0} s is the bound"));
         await history.AddFaultAsync("healed");
-        await Eventually.TrueAsync(bed.IsWholeAsync, "every node serves and sees all others", WatchedFor);
+        await Eventually.TrueAsync(() => bed.IsWholeAsync(), "every node serves and sees all others", WatchedFor);
         await history.AddFaultAsync("whole");
+        for (var node = 0; node < ChaosBed.NodeCount; node++)
+        {
+            var rssBytes = bed.Cluster.Nodes[node].RssBytes();
+            if (rssBytes > ChaosBed.RssMaxBytes) _violations.Add($"{fault.Name}: node {node + 1} takes {rssBytes >> 20} MiB of memory, {ChaosBed.RssMaxBytes >> 20} MiB is the bound");
+        }
+
         return (healed, clock.Elapsed);
     }
 

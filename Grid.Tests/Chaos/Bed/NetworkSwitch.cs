@@ -85,8 +85,9 @@ internal sealed class NetworkSwitch : IDisposable
             if (length < 20 || buffer[0] >> 4 != 4) continue;
             var to = _tunOf[buffer[19]];
             if (to is null || IsKept(buffer[15], buffer[19], to, buffer.AsSpan(0, length))) continue;
-            to.Write(buffer.AsSpan(0, length));
+            // Before it is sent: who has received it finds it counted.
             Interlocked.Increment(ref _passed);
+            to.Write(buffer.AsSpan(0, length));
         }
     }
 
@@ -142,8 +143,8 @@ internal sealed class NetworkSwitch : IDisposable
                 else
                 {
                     _delayed.Dequeue();
-                    next.To.Write(next.Packet);
                     Interlocked.Increment(ref _passed);
+                    next.To.Write(next.Packet);
                 }
             }
         }

@@ -9,7 +9,8 @@ namespace Grid.Tests.Chaos.Bed;
 /// </summary>
 internal sealed partial class Tun : IDisposable
 {
-    private const int ReadWriteNonBlocking = 0x0002 | 0x0800;
+    /// <summary>O_RDWR, O_NONBLOCK, and O_CLOEXEC: a child that had it too would keep the interface alive.</summary>
+    private const int OpenFlags = 0x0002 | 0x0800 | 0x80000;
     private const uint SetInterface = 0x400454CA;
     private const short LayerThreeWithoutHeader = 0x0001 | 0x1000;
     private const short Readable = 1;
@@ -19,7 +20,7 @@ internal sealed partial class Tun : IDisposable
     public Tun(string name)
     {
         Name = name;
-        _fd = open("/dev/net/tun", ReadWriteNonBlocking);
+        _fd = open("/dev/net/tun", OpenFlags);
         if (_fd < 0) throw new InvalidOperationException($"/dev/net/tun cannot be opened, errno {Marshal.GetLastPInvokeError()}: the tests that break the network run as root on a kernel with TUN");
         // struct ifreq: 16 bytes of name, then the flags.
         Span<byte> request = stackalloc byte[40];
