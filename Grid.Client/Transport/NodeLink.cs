@@ -130,11 +130,7 @@ internal sealed class NodeLink
         bool isDone;
         lock (Gate)
         {
-            if (connection.IsBroken || connection.IsLeaving) return;
-            connection.IsLeaving = true;
-            _leaving.Add(connection);
-            if (_current == connection) Volatile.Write(ref _current, null);
-            isDone = connection.Slots.InUse == 0;
+            if (!TryLeave(connection, out isDone)) return;
             if (IsHome || !_waiting.IsEmpty) _connector.Begin(skipFirst: true);
         }
 
@@ -151,11 +147,7 @@ internal sealed class NodeLink
         bool isDone;
         lock (Gate)
         {
-            if (connection.IsBroken || connection.IsLeaving) return;
-            connection.IsLeaving = true;
-            _leaving.Add(connection);
-            if (_current == connection) Volatile.Write(ref _current, null);
-            isDone = connection.Slots.InUse == 0;
+            if (!TryLeave(connection, out isDone)) return;
             if (IsHome && _current is null) _connector.Begin();
             else if (_current is null) _waiting.MoveTo(waiting);
         }
@@ -295,6 +287,17 @@ internal sealed class NodeLink
             // The caller changed its batch or freed its buffer under way: the mistake is told to it alone, and nothing was sent.
             operation.Fail(failure);
         }
+    }
+
+    /// <summary>Sends nothing more on a connection, which ends once everything sent is answered. Under the gate. False where that was so already.</summary>
+    private bool TryLeave(Connection connection, out bool isDone)
+    {
+        isDone = connection.Slots.InUse == 0;
+        if (connection.IsBroken || connection.IsLeaving) return false;
+        connection.IsLeaving = true;
+        _leaving.Add(connection);
+        if (_current == connection) Volatile.Write(ref _current, null);
+        return true;
     }
 
     /// <summary>Makes this link the operation's place; under the gate. False where it must not go on.</summary>

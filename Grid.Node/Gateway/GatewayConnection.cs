@@ -29,6 +29,7 @@ internal sealed class GatewayConnection : IRequestSink
     private bool _goAwaySent;
     private byte[]? _topology;
     private int _isTelling;
+    private bool _tellsTopology;
     private bool _isReady;
 
     public GatewayConnection(GatewayServices services, ConnectionContext context, ILogger log)
@@ -52,6 +53,7 @@ internal sealed class GatewayConnection : IRequestSink
     {
         if (await HelloExchange.RunAsync(_context, _services, _log).ConfigureAwait(false) is not { } greeting) return;
         (_hello, _session) = (greeting.Hello, greeting.Session);
+        _tellsTopology = _hello.WantsTopology && greeting.Version >= ProtocolLimits.TopologyPushVersion;
         _isReady = true;
         _services.Connections.Enter(this);
         _services.Metrics.ConnectionOpened();
@@ -82,14 +84,13 @@ internal sealed class GatewayConnection : IRequestSink
     public void GoAway()
     {
         if (!_isReady || IsPeer || Interlocked.Exchange(ref _goAwaySent, true)) return;
-        // Outside the window: the client did not ask for it.
         Notify(Opcode.GoAway, null);
     }
 
     /// <summary>Tells the client who owns which shard now, if it wants to know; where it is slow to read, the newest of what there was to tell.</summary>
     public void TellTopology(byte[] body)
     {
-        if (!_isReady || !_hello.WantsTopology || !SpeaksTopology) return;
+        if (!_isReady || !_tellsTopology) return;
         Interlocked.Exchange(ref _topology, body);
         TellNewest();
     }
@@ -104,9 +105,6 @@ internal sealed class GatewayConnection : IRequestSink
 
     /// <summary>Cuts the connection.</summary>
     public void Abort(string reason) => _context.Abort(new ConnectionAbortedException(reason));
-
-    /// <summary>Whether topologies that nobody asked for are part of the version spoken.</summary>
-    private bool SpeaksTopology => Math.Min(_hello.MaxVersion, _services.Limits.NewestProtocol) >= ProtocolLimits.TopologyPushVersion;
 
     private void TellNewest()
     {

@@ -11,7 +11,8 @@ internal static class HelloExchange
     /// <summary>A client that was let in.</summary>
     /// <param name="Hello">What it said.</param>
     /// <param name="Session">Its session, entered: whoever gets this leaves it.</param>
-    public sealed record Greeting(HelloRequest Hello, ClientSession Session);
+    /// <param name="Version">The protocol version that is spoken with it.</param>
+    public sealed record Greeting(HelloRequest Hello, ClientSession Session, ushort Version);
 
     /// <summary>Reads the hello and answers it; null where the connection is to be closed (the reason is answered and logged).</summary>
     public static async Task<Greeting?> RunAsync(ConnectionContext context, GatewayServices services, ILogger log)
@@ -109,8 +110,8 @@ internal static class HelloExchange
                 return true;
             }
 
-            greeting = new Greeting(request, session);
-            answer = Accept(header, request, services);
+            greeting = new Greeting(request, session, Math.Min(request.MaxVersion, newest));
+            answer = Accept(header, greeting.Version, services);
         }
         catch (ProtocolException wrong)
         {
@@ -121,13 +122,13 @@ internal static class HelloExchange
         return true;
     }
 
-    private static byte[] Accept(in FrameHeader header, HelloRequest request, GatewayServices services)
+    private static byte[] Accept(in FrameHeader header, ushort version, GatewayServices services)
     {
         var body = new ArrayBufferWriter<byte>(256);
         var writer = new BodyWriter(body);
         (services.Hello() with
         {
-            Version = Math.Min(request.MaxVersion, services.Limits.NewestProtocol),
+            Version = version,
             WindowRequests = (uint)services.Limits.WindowRequests,
             WindowBytes = (uint)services.Limits.WindowBytes,
         }).Write(ref writer);

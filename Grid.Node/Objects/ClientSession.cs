@@ -39,9 +39,6 @@ internal sealed class SessionTable
     private readonly ConcurrentDictionary<Guid, ClientSession> _sessions = new();
     private long _sweptMs;
 
-    /// <summary>Sessions that are remembered.</summary>
-    public int Count => _sessions.Count;
-
     /// <summary>Enters the epoch in which a forwarded request was made; null where a newer epoch is known.</summary>
     /// <param name="id">The session.</param>
     /// <param name="epoch">The epoch.</param>

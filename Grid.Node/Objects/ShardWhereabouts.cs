@@ -16,9 +16,6 @@ internal sealed class ShardWhereabouts(ShardTable shards)
     /// <summary>Nodes and owners as the nodes told each other last.</summary>
     public Topology Topology => Volatile.Read(ref _topology);
 
-    /// <summary>The shard of an object.</summary>
-    public int ShardOf(in ObjectKey key) => ShardHash.ShardOf(key, shards.Count);
-
     /// <summary>The data address of the node that serves an object's shard; null: this node does, or nobody is known to.</summary>
     public string? Elsewhere(in ObjectKey key)
     {
@@ -41,4 +38,6 @@ internal sealed class ShardWhereabouts(ShardTable shards)
         Volatile.Write(ref _topology, topology);
         Array.Clear(_found);
     }
+
+    private int ShardOf(in ObjectKey key) => ShardHash.ShardOf(key, shards.Count);
 }
