@@ -131,7 +131,8 @@ internal sealed class Guard
         _lease.DeadlineMs(nowMs),
         Owed,
         [.. from waiting in Claims.Waiting(nowMs) select (waiting.Shard, (IReadOnlyList<string>)[.. waiting.WaitsFor.Select(node => node.Address)])],
-        _table.Count);
+        _table.Count,
+        Claims.Parted.ToHashSet());
 
     private SeenNode Seen(ClusterNode node, Standing standing)
     {

@@ -84,7 +84,7 @@ internal sealed class GuardActor : ActorBase, IWithTimers
         try
         {
             var isKnown = Handle(message);
-            if (message is Tick or ClusterEvent.CurrentClusterState or DrainNow or PartNow) _parts.Picture = _guard.Picture(NowMs);
+            if (message is Tick or GuardEnvelope { Message: Parting } or ClusterEvent.CurrentClusterState or DrainNow or PartNow) _parts.Picture = _guard.Picture(NowMs);
             return isKnown;
         }
         catch (Exception failure)

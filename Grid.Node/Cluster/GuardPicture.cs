@@ -29,9 +29,11 @@ internal sealed record SeenNode(ClusterNode Node, Standing Standing, bool IsReac
 /// <param name="Owed">Members there were before a downing left fewer than half; 0: none.</param>
 /// <param name="Waiting">Shards that wait to open here, and for whose answers.</param>
 /// <param name="ShardCount">Shards there are.</param>
-internal sealed record GuardPicture(IReadOnlyList<SeenNode> Nodes, long DeadlineMs, int Owed, IReadOnlyList<(int Shard, IReadOnlyList<string> WaitsFor)> Waiting, int ShardCount)
+/// <param name="Parted">Nodes that said that they serve nothing any more.</param>
+internal sealed record GuardPicture(
+    IReadOnlyList<SeenNode> Nodes, long DeadlineMs, int Owed, IReadOnlyList<(int Shard, IReadOnlyList<string> WaitsFor)> Waiting, int ShardCount, IReadOnlySet<ClusterNode> Parted)
 {
-    public static GuardPicture None { get; } = new([], long.MinValue, 0, [], 0);
+    public static GuardPicture None { get; } = new([], long.MinValue, 0, [], 0, new HashSet<ClusterNode>());
 
     /// <summary>Who serves which shard, as the nodes said with their last pings; a hint.</summary>
     public Topology ToTopology()

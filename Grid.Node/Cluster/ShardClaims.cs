@@ -16,6 +16,9 @@ internal sealed class ShardClaims(ClusterNode self, LeaseTimings timings, PingBo
     private readonly HashSet<ClusterNode> _parted = [];
     private ClusterView _view = ClusterView.Empty;
 
+    /// <summary>Nodes that said that they serve nothing any more, until some time after they were removed.</summary>
+    public IReadOnlySet<ClusterNode> Parted => _parted;
+
     /// <summary>Told of every grant (shard, life) before it leaves; says whether this node keeps pages for that life.</summary>
     public Func<int, ulong, bool> KeepsFor { get; init; } = (_, _) => false;
 

@@ -192,6 +192,7 @@ internal sealed class GridNode : INodeStatusSource
     private PoolsSettings PoolsSettings() => new()
     {
         RemovedGrace = TimeSpan.FromMilliseconds(_settings.Cluster.Lease.ToTimings().OverAfterMs),
+        HasParted = node => _guard!.Picture.Parted.Contains(new ClusterNode(node.Address.ToString(), node.Uid)),
         CountPages = _journal.CountPagesAsync,
         DeletePool = (pool, cancellation) => _journal.DeletePrefixAsync(JournalIds.PoolPrefix(pool), cancellation),
     };

@@ -21,13 +21,20 @@ internal static class ObjectSharding
     /// <param name="shardCount">Shards there are.</param>
     /// <param name="draining">The nodes that are about to leave.</param>
     /// <param name="allReachable">Whether every member can be reached.</param>
-    public static IActorRef Start(ActorSystem system, ObjectServices services, int shardCount, Func<IReadOnlySet<Address>> draining, Func<bool> allReachable) => ClusterSharding.Get(system).Start(
-        TypeName,
-        entityId => EntityProps(services, entityId),
-        ClusterShardingSettings.Create(system),
-        new Extractor(shardCount),
-        new DrainAwareAllocation(ShardAllocationStrategy.LeastShardAllocationStrategy(absoluteLimit: 10, relativeLimit: 0.1), draining, allReachable),
-        StopObject.Instance);
+    public static IActorRef Start(ActorSystem system, ObjectServices services, int shardCount, Func<IReadOnlySet<Address>> draining, Func<bool> allReachable)
+    {
+        // The extension first: it brings the defaults that the settings are read from.
+        var sharding = ClusterSharding.Get(system);
+        var settings = ClusterShardingSettings.Create(system);
+        var (most, part) = (settings.TuningParameters.LeastShardAllocationAbsoluteLimit, settings.TuningParameters.LeastShardAllocationRelativeLimit);
+        return sharding.Start(
+            TypeName,
+            entityId => EntityProps(services, entityId),
+            settings,
+            new Extractor(shardCount),
+            new DrainAwareAllocation(ShardAllocationStrategy.LeastShardAllocationStrategy(most, part), draining, allReachable),
+            StopObject.Instance);
+    }
 
     private static Props EntityProps(ObjectServices services, string entityId)
     {

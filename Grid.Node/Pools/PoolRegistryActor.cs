@@ -55,7 +55,7 @@ internal sealed class PoolRegistryActor : ReceivePersistentActor, IWithTimers
         {
             foreach (var member in state.Members) OnMember(member);
         });
-        Command<ClusterEvent.MemberRemoved>(gone => ForgetLater(gone.Member.UniqueAddress, _settings.RemovedGrace));
+        Command<ClusterEvent.MemberRemoved>(gone => ForgetLater(gone.Member.UniqueAddress, _settings.HasParted(gone.Member.UniqueAddress) ? TimeSpan.Zero : _settings.RemovedGrace));
         Command<ClusterEvent.IMemberEvent>(change => OnMember(change.Member));
         Command<Forget>(OnForget);
         Command<Overdue>(overdue => OnOverdue(overdue.Number));
@@ -240,6 +240,12 @@ internal sealed class PoolRegistryActor : ReceivePersistentActor, IWithTimers
     private void OnMember(Member member)
     {
         if (_settings.Role is { } role && !member.HasRole(role)) return;
+        if (_settings.HasParted(member.UniqueAddress))
+        {
+            OnForget(new Forget(member.UniqueAddress));
+            return;
+        }
+
         if (!_roster.Add(member.UniqueAddress)) return;
         // The view need not wait for its next turn to ask.
         Context.ActorSelection(PoolViewActor.PathOn(member.Address)).Tell(NothingNew());

@@ -42,7 +42,10 @@ internal sealed class PoolViewActor : ReceiveActor, IWithTimers, IQuotaBroker
         Receive<QuotaAnswer>(_quotas.OnAnswer);
         Receive<QuotaRecall>(_quotas.OnRecall);
         Receive<StatAsk>(ask => Sender.Tell(Stat(ask.Pool)));
-        Receive<ClusterEvent.MemberRemoved>(gone => _removed.Add(gone.Member.UniqueAddress));
+        Receive<ClusterEvent.MemberRemoved>(gone =>
+        {
+            if (!settings.HasParted(gone.Member.UniqueAddress)) _removed.Add(gone.Member.UniqueAddress);
+        });
         // The registry is between two lives; the next tick asks again.
         Receive<PoolReply>(_ => { });
     }

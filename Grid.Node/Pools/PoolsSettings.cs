@@ -1,3 +1,4 @@
+using Akka.Cluster;
 using Grid.Protocol;
 
 namespace Grid.Node.Pools;
@@ -10,6 +11,9 @@ internal sealed record PoolsSettings
 
     /// <summary>Deletes what a destroyed persistent pool left in the journal. It may be asked again for the same pool.</summary>
     public required Func<PoolId, CancellationToken, Task> DeletePool { get; init; }
+
+    /// <summary>Whether a node has said that it serves nothing any more: nobody waits for what it knows, nor for its lease.</summary>
+    public Func<UniqueAddress, bool> HasParted { get; init; } = _ => false;
 
     /// <summary>The cluster role of the nodes that serve pools; null: every node.</summary>
     public string? Role { get; init; }
@@ -41,7 +45,7 @@ internal sealed record PoolsSettings
     /// <summary>The pause after a sweep that failed; doubles up to a minute.</summary>
     public TimeSpan SweepBackoff { get; init; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>How long a write may be under way between taking quota and being in the journal: what a count of pages waits for.</summary>
+    /// <summary>How long a write may be under way between taking quota and being in the journal: what was taken longer ago is counted there.</summary>
     public TimeSpan QuotaSettle { get; init; } = TimeSpan.FromSeconds(3);
 
     /// <summary>How long the registry waits for other nodes to hand back unused quota before it says that nothing is left.</summary>

@@ -19,6 +19,10 @@ internal sealed class QuotaCase
     private readonly HashSet<UniqueAddress> _exhausted = [];
     private bool _isCounting;
     private bool _isRecalling;
+    private bool _isQuick;
+    private bool _isQuiet;
+    private bool _isProvisional;
+    private bool _waitsForCount;
     private bool _isExact = true;
     private long _countedAt;
     private Dictionary<UniqueAddress, QuotaReport> _before = [];
@@ -58,6 +62,9 @@ internal sealed class QuotaCase
         if (!Ledger.Report(report.Node, report.Carried, report.Returned) || _isRecalling || Ledger.AvailablePages <= 0) return;
         foreach (var node in _exhausted) Answer(node, QuotaOutcome.Space, "");
         _exhausted.Clear();
+        if (!_waitsForCount) return;
+        _waitsForCount = false;
+        Serve();
     }
 
     /// <summary>Nodes are gone for good.</summary>
@@ -76,7 +83,7 @@ internal sealed class QuotaCase
 
     private void Serve()
     {
-        while (Ledger.IsOpen && !_isRecalling && _asks.TryPeek(out var ask))
+        while (Ledger.IsOpen && !_isRecalling && !_waitsForCount && _asks.TryPeek(out var ask))
         {
             if (Ledger.AvailablePages >= ask.Pages)
             {
@@ -94,6 +101,14 @@ internal sealed class QuotaCase
     private void OnRecalled(QuotaAsk ask)
     {
         _isRecalling = false;
+        if (_isProvisional && Ledger.AvailablePages < ask.Pages)
+        {
+            // Only an upper bound of what is in use is known so far: whether anything is left will be known with the exact number.
+            _waitsForCount = true;
+            StartCount();
+            return;
+        }
+
         _asks.Dequeue();
         if (Ledger.Grant(ask.Node, ask.Pages, isScarce: true))
         {
@@ -120,11 +135,15 @@ internal sealed class QuotaCase
     // one taken longer before it than a write may take: so what the nodes had taken by the first question, asked that long before, is in the count. What they
     // had given back at the second question is at least what the count does not hold any more. Hence count − taken(first) + given(second) is the base or more,
     // and exactly the base when nothing happened in between.
+    //
+    // Nodes remember what they had taken that long ago, and a new ledger begins with that as if they had been asked then: nobody waits while the exact number
+    // is found, except for pages that only that number can show to be free.
 
     private void StartCount()
     {
         if (_isCounting) return;
         _isCounting = true;
+        _isQuiet = _waitsForCount;
         _countedAt = _desk.Settings.Time.GetTimestamp();
         _ghostsBefore = [.. Ledger.Ghosts];
         _desk.StartRound(this, except: null, withdraw: false, _desk.Settings.BorrowTimeout / 2, OnFirst);
@@ -134,7 +153,9 @@ internal sealed class QuotaCase
     {
         if (Fails(round)) return;
         _before = round.Reports;
+        _isQuick = _isDurable && !Ledger.IsOpen;
         if (!_isDurable) Finish(0, []);
+        else if (_isQuick) _desk.StartCounting(Pool);
         else if (_ghostsBefore.Count > 0 || _before.Values.Any(report => report.Taken > 0)) _desk.StartSettling(Pool);
         else _desk.StartCounting(Pool);
     }
@@ -164,11 +185,23 @@ internal sealed class QuotaCase
         foreach (var (node, now) in round.Reports)
         {
             var before = _before.GetValueOrDefault(node);
-            basePages += now.Given - (before?.Taken ?? 0);
-            if (now.Taken != (before?.Taken ?? 0) || now.Given != (before?.Given ?? 0)) _isExact = false;
+            var taken = (_isQuick ? before?.Settled : before?.Taken) ?? 0;
+            basePages += now.Given - taken;
+            if (now.Taken != taken || now.Given != (before?.Given ?? 0)) _isExact = false;
         }
 
-        Finish(basePages, _ghostsBefore);
+        if (!_isQuick)
+        {
+            // What was taken meanwhile counts twice. While everybody waits that is next to nothing.
+            if (_isExact || _isQuiet) _isProvisional = false;
+            Finish(basePages, _ghostsBefore);
+            return;
+        }
+
+        // Nodes that are gone are counted with the exact number: what they were writing may not be in the journal yet.
+        _isProvisional = !_isExact;
+        Finish(basePages, []);
+        if (_isProvisional || Ledger.Ghosts.Count > 0) StartCount();
     }
 
     private bool Fails(QuotaRound round)
@@ -181,6 +214,7 @@ internal sealed class QuotaCase
     private void Finish(long basePages, IReadOnlyCollection<UniqueAddress> counted)
     {
         _isCounting = false;
+        _waitsForCount = false;
         Ledger.Rebase(basePages, counted);
         Serve();
     }
@@ -188,7 +222,9 @@ internal sealed class QuotaCase
     private void Fail(string why)
     {
         _isCounting = false;
-        if (Ledger.IsOpen) return;
+        _isProvisional = false;
+        if (Ledger.IsOpen && !_waitsForCount) return;
+        _waitsForCount = false;
         while (_asks.TryDequeue(out var ask)) Answer(ask.Node, QuotaOutcome.Unavailable, why);
     }
 }

@@ -55,11 +55,19 @@ public sealed class SingleAddressTests(PostgresServer server, ITestOutputHelper 
         await using var client = await cluster.ConnectAsync();
         var pool = await client.CreatePoolAsync("p", Kinds.Options(PoolKind.Persistent, PoolSharing.Shared));
         for (var i = 0ul; i < Objects; i++) await pool.StoreAsync(ObjectId.FromUInt64(i), 0, PageBytes.Random(i));
-        var topology = await client.GetTopologyAsync();
         var second = cluster.Nodes[1];
-        var elsewhere = Enumerable.Range(0, (int)Objects).Select(i => ObjectId.FromUInt64((ulong)i))
-            .First(id => topology.Owners[ShardHash.ShardOf(new ObjectKey(pool.Id, id), topology.Owners.Count)] is >= 0 and var owner
-                && topology.Nodes[owner].DataAddress.EndsWith($"{second.Ports.Data}", StringComparison.Ordinal) && second.ConnectionString().Contains(topology.Nodes[owner].DataAddress, StringComparison.Ordinal));
+        ObjectId? there = null;
+        await Eventually.TrueAsync(
+            async () =>
+            {
+                var topology = await client.GetTopologyAsync();
+                there = Enumerable.Range(0, (int)Objects).Select(i => (ObjectId?)ObjectId.FromUInt64((ulong)i)).FirstOrDefault(id =>
+                    topology.Owners[ShardHash.ShardOf(new ObjectKey(pool.Id, id!.Value), topology.Owners.Count)] is >= 0 and var owner
+                    && second.ConnectionString().Contains(topology.Nodes[owner].DataAddress, StringComparison.Ordinal));
+                return there is not null;
+            },
+            "the second node has objects", TimeSpan.FromSeconds(60));
+        var elsewhere = there!.Value;
         var session = Guid.NewGuid();
         byte[] Put(ulong page) => RawConnection.ObjectFrame(Opcode.Put, page, new ObjectRequestHead(pool.Id, elsewhere, 3, 4096), PageBytes.Random(page));
 

@@ -138,7 +138,8 @@ public sealed class ForwarderTests : ClientTest, IDisposable
         }
 
         var clock = System.Diagnostics.Stopwatch.StartNew();
-        Assert.Equal(Status.NotServing, (await ForwardAsync($"127.0.0.1:{port}", Opcode.Put, Pages.Random(2))).Status);
+        // A get: of a put that went out before the connection's end was noticed nothing would be known.
+        Assert.Equal(Status.NotServing, (await ForwardAsync($"127.0.0.1:{port}", Opcode.Get)).Status);
         Assert.True(clock.Elapsed < TimeSpan.FromSeconds(5), $"told after {clock.Elapsed}");
         Own(ScriptedNode.Start(grid, port));
         await Eventually.TrueAsync(async () => (await ForwardAsync($"127.0.0.1:{port}", Opcode.Get)).Status == Status.Ok, "it is reached again", Patience);

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Akka.Actor;
 using Akka.Cluster;
 using Grid.Node.Pools;
@@ -80,6 +81,23 @@ public sealed class PoolsClusterTests : IAsyncLifetime
             async () => (answer = await _two.CreateAsync("b")).Status is Status.Ok or Status.PoolExists, "the registry is here now", PoolsNode.Patience, () => $"{answer}");
         Assert.Equal(a, _two.Entry("a").Info);
         Assert.True(_two.Entry("b").Id.Value > b.Id.Value);
+    }
+
+    [Fact]
+    public async Task Nobody_waits_for_a_node_that_said_that_it_serves_nothing_any_more()
+    {
+        var parted = new ConcurrentDictionary<UniqueAddress, bool>();
+        var journal = new JournalStore();
+        var settings = PoolsNode.Settings with { RemovedGrace = TimeSpan.FromMinutes(5), ConfirmTimeout = TimeSpan.FromSeconds(10), HasParted = parted.ContainsKey };
+        var one = await (await PoolsNode.StartAsync(journal, settings, serializeAll: false)).ReadyAsync();
+        await using var two = await (await PoolsNode.StartAsync(journal, settings, one, serializeAll: false)).ReadyAsync();
+        await one.CreateAsync("a", new PoolOptions { Kind = PoolKind.Persistent, QuotaPages = 100 });
+        parted.TryAdd(Akka.Cluster.Cluster.Get(one.System).SelfUniqueAddress, true);
+        await one.DisposeAsync();
+        PoolAnswer? answer = null;
+        await Eventually.TrueAsync(
+            async () => (answer = await two.FreezeAsync("a")).Status == Status.Ok, "the registry is here and waits for nobody", PoolsNode.Patience, () => $"{answer}");
+        Assert.True(await two.Entry("a").Quota.BorrowAsync(1));
     }
 
     [Fact]
