@@ -88,7 +88,13 @@ internal sealed class Connection
     }
 
     /// <summary>Takes the duty to send what was added, unless another thread has it or this one will send later anyway. Under the gate.</summary>
-    public bool TryTakeSendDuty() => _sender.TryTakeDuty(Ready.IsCorkedHere);
+    public bool TryTakeSendDuty()
+    {
+        var corked = ReadyQueue.IsCorkedHere;
+        if (_sender.TryTakeDuty(corked)) return true;
+        if (corked && _sender.HasUnsent) ReadyQueue.Hold(this);
+        return false;
+    }
 
     /// <summary>Sends; by the holder of the duty, outside the gate.</summary>
     public void Send() => _sender.Send();

@@ -4,7 +4,7 @@ namespace Grid.Client;
 
 /// <summary>
 /// Calls of a connection whose answers are in, waiting for the code after them to run. One thread runs the code of a batch of answers, one after the
-/// other: no thread hop per call, and what the code sends leaves together at the end (the cork).
+/// other: no thread hop per call, and what the code sends leaves together at the end (the cork), on whichever connections it is.
 /// </summary>
 /// <remarks>
 /// Code that blocks its thread holds up only itself: the next answers bring another thread, which drains what is left here, and the ticker does the same
@@ -15,15 +15,26 @@ internal sealed class ReadyQueue(Connection connection) : IThreadPoolWorkItem
     [ThreadStatic]
     private static ReadyQueue? _drainedHere;
 
+    /// <summary>Connections on which this thread has held something back.</summary>
+    [ThreadStatic]
+    private static List<Connection>? _heldHere;
+
     private readonly ConcurrentQueue<Operation> _queue = new();
 
     public bool IsEmpty => _queue.IsEmpty;
 
     /// <summary>
-    /// Whether this thread will run more code of this connection's calls after the present one. The last one is not corked: what it sends leaves at once,
+    /// Whether this thread will run more code of calls after the present one. The last one is not corked: what it sends leaves at once,
     /// so that one call in flight never waits for anything.
     /// </summary>
-    public bool IsCorkedHere => _drainedHere == this && !_queue.IsEmpty;
+    public static bool IsCorkedHere => _drainedHere is { IsEmpty: false };
+
+    /// <summary>Something was held back on a connection: this thread sends it when it has run what it has to. While the thread is corked.</summary>
+    public static void Hold(Connection connection)
+    {
+        var held = _heldHere ??= [];
+        if (!held.Contains(connection)) held.Add(connection);
+    }
 
     public void Add(Operation operation) => _queue.Enqueue(operation);
 
@@ -35,6 +46,9 @@ internal sealed class ReadyQueue(Connection connection) : IThreadPoolWorkItem
         while (_queue.TryDequeue(out var operation)) operation.Complete();
         _drainedHere = outer;
         connection.Flush();
+        if (_heldHere is not { Count: > 0 } held) return;
+        foreach (var other in held) other.Flush();
+        held.Clear();
     }
 
     void IThreadPoolWorkItem.Execute() => Drain();

@@ -75,6 +75,7 @@ internal sealed class ShardClaims(ClusterNode self, LeaseTimings timings, PingBo
     {
         if (_cells[shard] is not { Closing: { } life } cell || life.Objects > 0) return;
         cell.Closing = null;
+        table.Ended(shard);
         if (cell.Asker is { } asker) Give(cell, asker, nowMs);
         cell.Asker = null;
     }
@@ -111,7 +112,11 @@ internal sealed class ShardClaims(ClusterNode self, LeaseTimings timings, PingBo
             cell.Open = null;
             table.Set(shard, null);
             cell.RestsUntilMs = nowMs + timings.OverAfterMs / 2;
-            if (!life.Close())
+            if (life.Close())
+            {
+                table.Ended(shard);
+            }
+            else
             {
                 cell.Closing = life;
                 Closed.Enqueue(life);

@@ -3,11 +3,21 @@ using Grid.Protocol;
 namespace Grid.Node.Cluster;
 
 /// <summary>Which shards this node serves, and until when: written by the guard, read by every object with every operation.</summary>
-/// <param name="shardCount">Shards there are.</param>
-internal sealed class ShardTable(int shardCount)
+internal sealed class ShardTable
 {
-    private readonly ShardLife?[] _lives = new ShardLife?[shardCount];
+    private readonly ShardLife?[] _lives;
+    private readonly ILogger? _log;
     private long _deadlineMs = long.MinValue;
+
+    /// <summary>Makes the table of a node that serves nothing yet.</summary>
+    /// <param name="shardCount">Shards there are.</param>
+    /// <param name="log">Told, at level debug, when what this node serves changes; docs/consistency.md has the lines.</param>
+    public ShardTable(int shardCount, ILogger? log = null)
+    {
+        _lives = new ShardLife?[shardCount];
+        _log = log?.IsEnabled(LogLevel.Debug) == true ? log : null;
+        _log?.LogDebug("at {Ms} ms: begins", Environment.TickCount64);
+    }
 
     public int Count => _lives.Length;
 
@@ -15,7 +25,12 @@ internal sealed class ShardTable(int shardCount)
     public long DeadlineMs
     {
         get => Volatile.Read(ref _deadlineMs);
-        set => Volatile.Write(ref _deadlineMs, value);
+        set
+        {
+            // Written by the guard alone.
+            if (value != _deadlineMs) _log?.LogDebug("at {Ms} ms: serves until {Deadline} ms", Environment.TickCount64, value);
+            Volatile.Write(ref _deadlineMs, value);
+        }
     }
 
     /// <summary>Whether the lease runs.</summary>
@@ -48,7 +63,14 @@ internal sealed class ShardTable(int shardCount)
     }
 
     /// <summary>Opens a shard, or (null) takes a closed one away.</summary>
-    public void Set(int shard, ShardLife? life) => Volatile.Write(ref _lives[shard], life);
+    public void Set(int shard, ShardLife? life)
+    {
+        if (life is not null) _log?.LogDebug("at {Ms} ms: shard {Shard} opens", Environment.TickCount64, shard);
+        Volatile.Write(ref _lives[shard], life);
+    }
+
+    /// <summary>The last object of a shard that was taken away has ended.</summary>
+    public void Ended(int shard) => _log?.LogDebug("at {Ms} ms: shard {Shard} has ended", Environment.TickCount64, shard);
 }
 
 /// <summary>One life of a shard on one node: from the claim that all granted until it is closed. Counts the objects that live in it.</summary>

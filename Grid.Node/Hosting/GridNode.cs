@@ -85,7 +85,7 @@ internal sealed class GridNode : INodeStatusSource
         _cluster = AkkaCluster.Get(_system);
         ClusterPort = _cluster.SelfAddress.Port ?? 0;
         WatchEnd(_system);
-        var shards = new ShardTable(_settings.Cluster.Shards);
+        var shards = new ShardTable(_settings.Cluster.Shards, _loggers.CreateLogger("Grid.Shards"));
         _objects = new ObjectServices
         {
             Store = _store,

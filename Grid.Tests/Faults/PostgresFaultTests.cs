@@ -87,7 +87,7 @@ public sealed class PostgresFaultTests(PostgresServer server, ITestOutputHelper 
     {
         // A limit on file sizes stands in for the disk's end: the kernel refuses to let the tables grow. Segments of the write-ahead log, 16 MiB each, still fit.
         await using var faulty = await StartAsync();
-        await LimitFileSizeAsync("17825792");
+        await server.LimitFileSizeAsync(17L << 20);
         try
         {
             var batch = new WriteBatch();
@@ -105,7 +105,7 @@ public sealed class PostgresFaultTests(PostgresServer server, ITestOutputHelper 
         }
         finally
         {
-            await LimitFileSizeAsync("unlimited");
+            await server.LimitFileSizeAsync(null);
         }
 
         await faulty.AssertBackAsync();
@@ -242,17 +242,5 @@ public sealed class PostgresFaultTests(PostgresServer server, ITestOutputHelper 
     {
         _database = await server.NewDatabaseAsync();
         return await FaultyJournal.StartAsync(NodeSetup.OnPostgres(_database), output);
-    }
-
-    private async Task LimitFileSizeAsync(string soft)
-    {
-        foreach (var pid in server.Processes())
-        {
-            // As the server's user: root may lack the capability to limit somebody else's process.
-            using var prlimit = Process.Start(PostgresTools.Command("/usr/bin/prlimit", "--pid", pid.ToString(CultureInfo.InvariantCulture), $"--fsize={soft}:unlimited"))!;
-            await prlimit.WaitForExitAsync();
-            // A session may have ended meanwhile; new ones have the postmaster's limit, which comes first.
-            Assert.True(prlimit.ExitCode == 0 || !Directory.Exists($"/proc/{pid}"), $"prlimit ended with {prlimit.ExitCode}");
-        }
     }
 }

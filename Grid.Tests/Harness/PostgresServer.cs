@@ -152,6 +152,23 @@ public sealed class PostgresServer : IAsyncLifetime, IAsyncDisposable
         foreach (var pid in Processes()) Signals.Send(pid, Signals.Continue);
     }
 
+    /// <summary>Whether it has ended by itself or was ended.</summary>
+    public bool HasExited => Running.HasExited;
+
+    /// <summary>No file may grow beyond this, as on a disk that is full; null: as large as the machine allows.</summary>
+    public async Task LimitFileSizeAsync(long? bytes)
+    {
+        var soft = bytes?.ToString(CultureInfo.InvariantCulture) ?? "unlimited";
+        foreach (var pid in Processes())
+        {
+            // As the server's user: root may lack the capability to limit somebody else's process.
+            using var prlimit = Process.Start(PostgresTools.Command("/usr/bin/prlimit", "--pid", pid.ToString(CultureInfo.InvariantCulture), $"--fsize={soft}:unlimited"))!;
+            await prlimit.WaitForExitAsync();
+            // A session may have ended meanwhile; new ones have the postmaster's limit, which comes first.
+            Assert.True(prlimit.ExitCode == 0 || !Directory.Exists($"/proc/{pid}"), $"prlimit ended with {prlimit.ExitCode}");
+        }
+    }
+
     /// <summary>Process ids of the server and its children.</summary>
     public IReadOnlyList<int> Processes()
     {

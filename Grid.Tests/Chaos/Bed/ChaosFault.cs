@@ -6,7 +6,7 @@ namespace Grid.Tests.Chaos.Bed;
 /// <summary>A way to break the cluster and to mend it again.</summary>
 /// <param name="Name">Its name in tables and on the command line.</param>
 /// <param name="RunAsync">Breaks, waits, mends; returns once nothing is broken any more by it. What ended is started again by the supervisor.</param>
-/// <param name="IsPlanned">Whether it is something that operators do: no call may end with an unknown outcome before its deadline.</param>
+/// <param name="IsPlanned">Whether it is something that operators do: no call may end with an unknown outcome.</param>
 /// <param name="SetsClocks">Whether it may set nodes' wall clocks.</param>
 internal sealed record ChaosFault(string Name, Func<FaultRun, Task> RunAsync, bool IsPlanned = false, bool SetsClocks = false);
 

@@ -44,6 +44,8 @@ internal static class ChaosFaults
         new("database-kill", DatabaseKillAsync),
         new("database-pause", DatabasePauseAsync),
         new("database-restart", DatabaseRestartAsync),
+        new("database-disk-full", DatabaseDiskFullAsync),
+        new("memory-squeeze", MemorySqueezeAsync),
         new("rolling-restart", RollingRestartAsync, IsPlanned: true),
         new("drain", DrainAsync, IsPlanned: true),
         new(ClockJump, ClockJumpAsync, SetsClocks: true),
@@ -55,7 +57,7 @@ internal static class ChaosFaults
     private static readonly string[][] Together =
     [
         ["partition-one-off", "partition-all", "partition-one-link", "partition-deaf", "partition-ring", "partition-with-callers", "cut-from-database", "loss", "delay", "slow-link"],
-        ["kill-one", "kill-majority", "pause-short", "pause-long", "database-kill", "database-pause", "database-restart", ClockJump],
+        ["kill-one", "kill-majority", "pause-short", "pause-long", "database-kill", "database-pause", "database-restart", "database-disk-full", ClockJump],
     ];
 
     /// <summary>What is run where nobody has a choice: of each family one.</summary>
@@ -144,6 +146,34 @@ internal static class ChaosFaults
         await run.TellAsync("PostgreSQL restarts");
         await run.Bed.Postgres.StopAsync();
         await run.Bed.Postgres.StartAsync();
+    }
+
+    /// <summary>Not even the write-ahead log may grow: the server gives up, and cannot recover before there is room again.</summary>
+    private static async Task DatabaseDiskFullAsync(FaultRun run)
+    {
+        await run.TellAsync("PostgreSQL's disk is full");
+        await run.Bed.Postgres.LimitFileSizeAsync(512 << 10);
+        try
+        {
+            await run.LastAsync(3, 10);
+        }
+        finally
+        {
+            await run.Bed.Postgres.LimitFileSizeAsync(null);
+            if (run.Bed.Postgres.HasExited) await run.Bed.Postgres.StartAsync();
+        }
+    }
+
+    /// <summary>The node's container gets less memory than its process takes: it is slowed down until pages are found that can go, or killed by the kernel.</summary>
+    private static async Task MemorySqueezeAsync(FaultRun run)
+    {
+        var node = run.Nodes()[0];
+        var process = run.Bed.Cluster.Nodes[node];
+        using var group = new MemoryGroup(process.Pid);
+        var bytes = process.RssBytes() * run.Random.Next(50, 100) / 100;
+        await run.TellAsync(string.Create(CultureInfo.InvariantCulture, $"node {node + 1} takes {process.RssBytes() >> 20} MiB and may take {bytes >> 20} MiB"));
+        group.Limit(bytes);
+        await run.LastAsync(4, 10);
     }
 
     private static async Task RollingRestartAsync(FaultRun run)
