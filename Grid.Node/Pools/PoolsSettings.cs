@@ -51,6 +51,9 @@ internal sealed record PoolsSettings
     /// <summary>How long the registry waits for other nodes to hand back unused quota before it says that nothing is left.</summary>
     public TimeSpan RecallTimeout { get; init; } = TimeSpan.FromMilliseconds(500);
 
+    /// <summary>How long whoever needs quota waits for an exact count of the pool's pages, where the first estimate leaves none; then it hears that nothing is left.</summary>
+    public TimeSpan CountPatience { get; init; } = TimeSpan.FromSeconds(1);
+
     /// <summary>How long an object waits for an answer about quota.</summary>
     public TimeSpan BorrowTimeout { get; init; } = TimeSpan.FromSeconds(10);
 

@@ -23,6 +23,7 @@ internal sealed class QuotaCase
     private bool _isQuiet;
     private bool _isProvisional;
     private bool _waitsForCount;
+    private bool _isImpatient;
     private bool _isExact = true;
     private long _countedAt;
     private Dictionary<UniqueAddress, QuotaReport> _before = [];
@@ -60,11 +61,17 @@ internal sealed class QuotaCase
     public void OnReport(QuotaReport report)
     {
         if (!Ledger.Report(report.Node, report.Carried, report.Returned) || _isRecalling || Ledger.AvailablePages <= 0) return;
-        foreach (var node in _exhausted) Answer(node, QuotaOutcome.Space, "");
-        _exhausted.Clear();
+        TellSpace();
         if (!_waitsForCount) return;
         _waitsForCount = false;
         Serve();
+    }
+
+    private void TellSpace()
+    {
+        if (Ledger.AvailablePages <= 0) return;
+        foreach (var node in _exhausted) Answer(node, QuotaOutcome.Space, "");
+        _exhausted.Clear();
     }
 
     /// <summary>Nodes are gone for good.</summary>
@@ -101,11 +108,12 @@ internal sealed class QuotaCase
     private void OnRecalled(QuotaAsk ask)
     {
         _isRecalling = false;
-        if (_isProvisional && Ledger.AvailablePages < ask.Pages)
+        if (_isProvisional && !_isImpatient && Ledger.AvailablePages < ask.Pages)
         {
-            // Only an upper bound of what is in use is known so far: whether anything is left will be known with the exact number.
+            // Only an upper bound of what is in use is known so far: whether anything is left will be known with the exact number. Whole objects wait for it, so not for long.
             _waitsForCount = true;
             StartCount();
+            _desk.StartPatience(Pool);
             return;
         }
 
@@ -122,6 +130,15 @@ internal sealed class QuotaCase
             if (mayBeTooHigh && _desk.Settings.Time.GetElapsedTime(_countedAt) > RecountEvery) StartCount();
         }
 
+        Serve();
+    }
+
+    /// <summary>Those who wait for the exact number have waited long enough: nothing is left, as far as is known. Once more is known, they are told.</summary>
+    public void OnPatienceOver()
+    {
+        if (!_waitsForCount) return;
+        _waitsForCount = false;
+        _isImpatient = true;
         Serve();
     }
 
@@ -192,8 +209,8 @@ internal sealed class QuotaCase
 
         if (!_isQuick)
         {
-            // What was taken meanwhile counts twice. While everybody waits that is next to nothing.
-            if (_isExact || _isQuiet) _isProvisional = false;
+            // What was taken meanwhile counts twice. While everybody waits, or has been sent away, that is next to nothing.
+            if (_isExact || _isQuiet || _isImpatient) _isProvisional = false;
             Finish(basePages, _ghostsBefore);
             return;
         }
@@ -216,6 +233,9 @@ internal sealed class QuotaCase
         _isCounting = false;
         _waitsForCount = false;
         Ledger.Rebase(basePages, counted);
+        _isImpatient &= _isProvisional;
+        // Whoever was told in haste that nothing is left hears where there is.
+        TellSpace();
         Serve();
     }
 

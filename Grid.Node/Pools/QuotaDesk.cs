@@ -29,6 +29,7 @@ internal sealed class QuotaDesk : ReceiveActor, IWithTimers
         Receive<Drop>(drop => _cases.Remove(drop.Pool));
         Receive<Resend>(resend => OnResend(resend.Round));
         Receive<RoundOver>(over => EndRound(over.Round));
+        Receive<PatienceOver>(over => _cases.GetValueOrDefault(over.Pool)?.OnPatienceOver());
         Receive<Settled>(settled => _cases.GetValueOrDefault(settled.Pool)?.OnSettled());
         Receive<Counted>(counted => _cases.GetValueOrDefault(counted.Pool)?.OnCounted(counted.Pages, counted.Failure));
     }
@@ -50,6 +51,8 @@ internal sealed class QuotaDesk : ReceiveActor, IWithTimers
     private sealed record RoundOver(long Round) : INoSerializationVerificationNeeded;
 
     private sealed record Settled(PoolId Pool) : INoSerializationVerificationNeeded;
+
+    private sealed record PatienceOver(PoolId Pool) : INoSerializationVerificationNeeded;
 
     private sealed record Counted(PoolId Pool, long Pages, Exception? Failure) : INoSerializationVerificationNeeded;
 
@@ -121,6 +124,9 @@ internal sealed class QuotaDesk : ReceiveActor, IWithTimers
 
     /// <summary>Tells the case when writes under way have ended.</summary>
     public void StartSettling(PoolId pool) => Timers.StartSingleTimer((nameof(Settled), pool), new Settled(pool), _settings.QuotaSettle);
+
+    /// <summary>Tells the case when those who wait for an exact number have waited long enough.</summary>
+    public void StartPatience(PoolId pool) => Timers.StartSingleTimer((nameof(PatienceOver), pool), new PatienceOver(pool), _settings.CountPatience);
 
     /// <summary>Counts a pool's pages and tells the case.</summary>
     public void StartCounting(PoolId pool) => _ = CountAsync(_settings.CountPages, pool, _stopping.Token).PipeTo(Self);

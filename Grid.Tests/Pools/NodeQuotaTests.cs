@@ -91,7 +91,8 @@ public sealed class NodeQuotaTests
         // The two slices that the node has may be counted twice: as the node's, and as pages that may be older than it.
         for (var inUse = 70; inUse < 500 - (2 * 64); inUse++)
             while (!quota.TryTake(1)) Assert.True(await quota.BorrowAsync(1));
-        await Assert.ThrowsAsync<TimeoutException>(() => quota.BorrowAsync(1).AsTask());
+        // Whoever wants more waits a moment for the exact number, and then goes without.
+        Assert.False(await quota.BorrowAsync(1));
     }
 
     [Fact]
@@ -111,8 +112,12 @@ public sealed class NodeQuotaTests
         for (var inUse = 0; inUse < 70; inUse++)
             while (!quota.TryTake(1)) Assert.True(await quota.BorrowAsync(1));
         await RestartRegistryAsync(node, fences: 2);
-        Assert.Equal(430, await node.TakeAllAsync("a"));
-        Assert.InRange(counts, 2, 3);
+        var taken = await node.TakeAllAsync("a");
+        Assert.InRange(taken, 1, 430);
+        // Once they are certain, all that is left can be had.
+        await Eventually.TrueAsync(async () => (taken += await node.TakeAllAsync("a")) >= 430, "the exact number is known", PoolsNode.Patience, () => $"{taken}");
+        Assert.Equal(430, taken);
+        Assert.InRange(counts, 1, 4);
     }
 
     [Fact]
