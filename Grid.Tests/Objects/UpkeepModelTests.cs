@@ -42,7 +42,7 @@ public sealed class UpkeepModelTests
                 Interlocked.Add(ref deleted, journal.DeletedRows);
                 Interlocked.Add(ref checkpoints, journal.Pieces);
             },
-            iter: 8);
+            iter: 16);
         Assert.True(cleaned > 60 && deleted > 1000 && checkpoints > 300, $"{cleaned} copies, {deleted} rows deleted, {checkpoints} pieces of checkpoints: the test tries nothing");
     }
 

@@ -13,7 +13,7 @@ internal sealed record Break(string Name, string Project, IReadOnlyList<(string 
         new("ack-before-commit", "Grid.Node",
         [
             ("Journal/GroupCommit.cs", "            var failure = TryAppend(writes, ref appender);\n            foreach (var write in writes) write.Complete(failure);",
-                "            foreach (var write in writes) write.Complete(null);\n            Thread.Sleep(200);\n            _ = TryAppend(writes, ref appender);"),
+                "            foreach (var write in writes) write.Complete(null);\n            new ManualResetEvent(false).WaitOne(200);\n            _ = TryAppend(writes, ref appender);"),
         ], "kill-all"),
         new("refused-overwrite-keeps-the-old-page", "Grid.Node",
         [
