@@ -80,6 +80,8 @@ public sealed class PoolsClusterTests : IAsyncLifetime
         await Eventually.TrueAsync(
             async () => (answer = await _two.CreateAsync("b")).Status is Status.Ok or Status.PoolExists, "the registry is here now", PoolsNode.Patience, () => $"{answer}");
         Assert.Equal(a, _two.Entry("a").Info);
+        // "There is one already" may be an earlier attempt's, of which this node's view has not been told yet.
+        await Eventually.TrueAsync(() => _two.View.TryGet("default", "b", out _), "the view shows it", PoolsNode.Patience);
         Assert.True(_two.Entry("b").Id.Value > b.Id.Value);
     }
 
