@@ -164,14 +164,14 @@ internal static class ChaosFaults
         }
     }
 
-    /// <summary>The node's container gets less memory than its process takes: it is slowed down until pages are found that can go, or killed by the kernel.</summary>
+    /// <summary>The node's container has next to no memory left: its process is slowed down until pages are found that can go, or killed by the kernel.</summary>
     private static async Task MemorySqueezeAsync(FaultRun run)
     {
         var node = run.Nodes()[0];
         var process = run.Bed.Cluster.Nodes[node];
         using var group = new MemoryGroup(process.Pid);
-        var bytes = process.RssBytes() * run.Random.Next(50, 100) / 100;
-        await run.TellAsync(string.Create(CultureInfo.InvariantCulture, $"node {node + 1} takes {process.RssBytes() >> 20} MiB and may take {bytes >> 20} MiB"));
+        var bytes = (long)run.Random.Next(1, 17) << 20;
+        await run.TellAsync(string.Create(CultureInfo.InvariantCulture, $"node {node + 1} takes {process.RssBytes() >> 20} MiB and may take {bytes >> 20} MiB more"));
         group.Limit(bytes);
         await run.LastAsync(4, 10);
     }

@@ -14,23 +14,12 @@ internal sealed class MemoryGroup : IDisposable
     public MemoryGroup(int pid)
     {
         _group = Directory.CreateDirectory(Path.Combine(_parent, string.Create(CultureInfo.InvariantCulture, $"grid-chaos-{pid}"))).FullName;
-        if (_parent == Version1) File.WriteAllText(Path.Combine(_group, "memory.move_charge_at_immigrate"), "3");
         Move(pid, _group);
     }
 
-    /// <summary>From now on the process may take so much.</summary>
-    public void Limit(long bytes)
-    {
-        try
-        {
-            File.WriteAllText(Path.Combine(_group, _parent == Version1 ? "memory.limit_in_bytes" : "memory.max"), bytes.ToString(CultureInfo.InvariantCulture));
-        }
-        catch (IOException)
-        {
-            // Version 1 refuses a limit below what cannot be let go of (the machine has no swap): then everything that is there stays, and nothing more may be taken.
-            File.WriteAllText(Path.Combine(_group, "memory.limit_in_bytes"), File.ReadAllText(Path.Combine(_group, "memory.usage_in_bytes")));
-        }
-    }
+    /// <summary>From now on the process may take so much beside what it has: that stays with the group it was taken in.</summary>
+    public void Limit(long bytes) =>
+        File.WriteAllText(Path.Combine(_group, _parent == Version1 ? "memory.limit_in_bytes" : "memory.max"), bytes.ToString(CultureInfo.InvariantCulture));
 
     public void Dispose()
     {
