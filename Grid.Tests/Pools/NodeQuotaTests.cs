@@ -67,8 +67,7 @@ public sealed class NodeQuotaTests
         await using var node = await (await PoolsNode.StartAsync(_journal, settings)).ReadyAsync();
         await node.CreateAsync("a", Vault);
         quota = node.Entry("a").Quota;
-        for (var inUse = 0; inUse < 70; inUse++)
-            while (!quota.TryTake(1)) Assert.True(await quota.BorrowAsync(1));
+        await TakeAsync(quota, 70);
         await RestartRegistryAsync(node, fences: 2);
         Assert.Equal(430, await node.TakeAllAsync("a"));
         await RestartRegistryAsync(node, fences: 3);
@@ -85,12 +84,10 @@ public sealed class NodeQuotaTests
         await using var node = await (await PoolsNode.StartAsync(_journal, settings)).ReadyAsync();
         await node.CreateAsync("a", Vault);
         quota = node.Entry("a").Quota;
-        for (var inUse = 0; inUse < 70; inUse++)
-            while (!quota.TryTake(1)) Assert.True(await quota.BorrowAsync(1));
+        await TakeAsync(quota, 70);
         await RestartRegistryAsync(node, fences: 2);
         // The two slices that the node has may be counted twice: as the node's, and as pages that may be older than it.
-        for (var inUse = 70; inUse < 500 - (2 * 64); inUse++)
-            while (!quota.TryTake(1)) Assert.True(await quota.BorrowAsync(1));
+        await TakeAsync(quota, 500 - (2 * 64) - 70);
         // Whoever wants more waits a moment for the exact number, and then goes without.
         Assert.False(await quota.BorrowAsync(1));
     }
@@ -109,8 +106,7 @@ public sealed class NodeQuotaTests
         await using var node = await (await PoolsNode.StartAsync(_journal, settings)).ReadyAsync();
         await node.CreateAsync("a", Vault);
         quota = node.Entry("a").Quota;
-        for (var inUse = 0; inUse < 70; inUse++)
-            while (!quota.TryTake(1)) Assert.True(await quota.BorrowAsync(1));
+        await TakeAsync(quota, 70);
         await RestartRegistryAsync(node, fences: 2);
         var taken = await node.TakeAllAsync("a");
         Assert.InRange(taken, 1, 430);
@@ -172,6 +168,13 @@ public sealed class NodeQuotaTests
         var quota = node.Entry("a").Quota;
         await node.DestroyAsync("a");
         Assert.False(await quota.BorrowAsync(1));
+    }
+
+    /// <summary>Takes so many pages, one by one; they can all be had.</summary>
+    private static async Task TakeAsync(QuotaAccount quota, int pages)
+    {
+        for (var taken = 0; taken < pages; taken++)
+            while (!quota.TryTake(1)) Assert.True(await quota.BorrowAsync(1));
     }
 
     private async Task RestartRegistryAsync(PoolsNode node, int fences)
