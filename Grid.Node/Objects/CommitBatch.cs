@@ -26,6 +26,9 @@ internal sealed class CommitBatch(int pageSizeBytes)
     /// <summary>By how many pages the batch changes the object's count.</summary>
     public int NetPages { get; set; }
 
+    /// <summary>Pages that the batch removes, as the pool's quota was told when it was sent.</summary>
+    public int LeavingPages { get; set; }
+
     /// <summary>Whether there is anything to commit or answer.</summary>
     public bool IsEmpty => Requests.Count == 0 && !NeedsFence;
 
@@ -74,6 +77,7 @@ internal sealed class CommitBatch(int pageSizeBytes)
         PageBytes = 0;
         QuotaPages = 0;
         NetPages = 0;
+        LeavingPages = 0;
         NeedsFence = false;
     }
 }

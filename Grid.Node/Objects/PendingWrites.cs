@@ -22,17 +22,60 @@ internal sealed class PendingWrites(PoolEntry pool, PageStore store, AccountedIn
     public bool HasDoubt => _doubt is not null;
 
     /// <summary>The gathered event is about to be written.</summary>
-    public void Send() => (Open, InFlight) = (InFlight, Open);
+    public void Send()
+    {
+        (Open, InFlight) = (InFlight, Open);
+        InFlight.LeavingPages = Math.Max(0, InFlight.QuotaPages - InFlight.NetPages);
+        pool.Quota.BeginLeaving(InFlight.LeavingPages);
+    }
+
+    /// <summary>What the event under way did has been done here too.</summary>
+    public void EndSent()
+    {
+        EndLeaving(InFlight);
+        pool.Quota.Settle(InFlight.QuotaPages);
+        InFlight.Clear();
+    }
 
     /// <summary>It is unknown what became of the event under way.</summary>
     public void Doubt()
     {
         _doubt ??= new CommitBatch(pool.Options.PageSizeBytes);
         _doubt.MergeTouched(InFlight);
+        // What it removed is given back when that is read.
+        _doubt.LeavingPages += InFlight.LeavingPages;
+        InFlight.LeavingPages = 0;
     }
 
     /// <summary>What became of everything is known.</summary>
-    public void EndDoubt() => _doubt = null;
+    public void EndDoubt()
+    {
+        if (_doubt is null) return;
+        EndLeaving(_doubt);
+        _doubt = null;
+    }
+
+    /// <summary>The batch did not happen, or nobody here will learn of it: what was taken for its pages goes back.</summary>
+    public void Drop(CommitBatch batch)
+    {
+        if (batch.QuotaPages > 0) pool.Quota.Untake(batch.QuotaPages);
+        EndLeaving(batch);
+        batch.Clear();
+    }
+
+    /// <summary>The object ends with the event under way committed: its pages count in the journal.</summary>
+    public void LeaveSent()
+    {
+        pool.Quota.Settle(InFlight.QuotaPages);
+        InFlight.QuotaPages = 0;
+    }
+
+    /// <summary>The object ends, whatever is under way.</summary>
+    public void Stop()
+    {
+        EndLeaving(InFlight);
+        EndDoubt();
+    }
 
     /// <summary>Whether a request touches what may have been changed.</summary>
     public bool InDoubt(ObjectRequest request) => _doubt is not null && Touches(_doubt, request);
@@ -98,6 +141,12 @@ internal sealed class PendingWrites(PoolEntry pool, PageStore store, AccountedIn
         }
 
         return changes;
+    }
+
+    private void EndLeaving(CommitBatch batch)
+    {
+        pool.Quota.EndLeaving(batch.LeavingPages);
+        batch.LeavingPages = 0;
     }
 
     private bool WillBePresent(uint page) => Open.Presence(page) ?? InFlight.Presence(page) ?? index.Contains(page);

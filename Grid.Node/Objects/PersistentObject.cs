@@ -70,6 +70,7 @@ internal sealed class PersistentObject : ObjectActor
     protected override void PostStop()
     {
         _lookAtLease?.Cancel();
+        _pending.Stop();
         try
         {
             _upkeep.Stop();
@@ -270,7 +271,7 @@ internal sealed class PersistentObject : ObjectActor
             _upkeep.OnClientEvent(batch.FlushesAll);
         }
 
-        batch.Clear();
+        _pending.EndSent();
         ServeBacklog();
     }
 
@@ -278,8 +279,7 @@ internal sealed class PersistentObject : ObjectActor
     private void GiveUp()
     {
         var cause = new JournalUnavailableException("the node was not certain to own the object any more when the write had been committed");
-        // What the event stored counts in the journal now, not here.
-        _pending.InFlight.QuotaPages = 0;
+        _pending.LeaveSent();
         FailBatch(_pending.InFlight, Status.FailedUnknown, cause);
         FailBatch(_pending.Open, Status.NotServing, cause);
         while (_backlog.TryDequeue(out var request))
@@ -310,9 +310,8 @@ internal sealed class PersistentObject : ObjectActor
 
     private void FailBatch(CommitBatch batch, Status status, Exception cause)
     {
-        if (batch.QuotaPages > 0) Pool.Quota.Give(batch.QuotaPages);
         var requests = batch.Requests.ToArray();
-        batch.Clear();
+        _pending.Drop(batch);
         foreach (var request in requests)
         {
             if (request.Opcode is Opcode.Get or Opcode.GetBatch && !request.Takes)
@@ -391,8 +390,7 @@ internal sealed class PersistentObject : ObjectActor
         _tailChanged = false;
         // What waits for the next event was recorded against an index that has changed since.
         var waiting = _pending.Open.Requests.ToArray();
-        if (_pending.Open.QuotaPages > 0) Pool.Quota.Give(_pending.Open.QuotaPages);
-        _pending.Open.Clear();
+        _pending.Drop(_pending.Open);
         foreach (var request in waiting) Serve(request);
     }
 

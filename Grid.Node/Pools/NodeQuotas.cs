@@ -100,7 +100,6 @@ internal sealed class NodeQuotas(UniqueAddress node, PoolsSettings settings)
     {
         foreach (var line in _lines.Values)
         {
-            line.Takes.Sample(line.Account.Taken, settings);
             line.Waiters.RemoveAll(waiter => settings.Time.GetElapsedTime(waiter.Since) > settings.BorrowTimeout
                 && waiter.Answer.TrySetException(new TimeoutException("the pool registry did not answer in time about the pool's quota")));
             Ask(line);
@@ -132,8 +131,12 @@ internal sealed class NodeQuotas(UniqueAddress node, PoolsSettings settings)
 
     private void Report(Line line, long round)
     {
-        var settled = line.Takes.Settled(settings);
-        _registry?.Tell(new QuotaReport(node, _incarnation, line.Pool, round, line.Account.Taken, settled, line.Account.Given, line.Carried, line.Returned));
+        // In this order: what settles or leaves meanwhile must not be missed.
+        var account = line.Account;
+        var settled = account.Settled;
+        var leaving = account.Leaving;
+        var given = account.Given;
+        _registry?.Tell(new QuotaReport(node, _incarnation, line.Pool, round, account.Taken, settled, given, leaving, line.Carried, line.Returned));
     }
 
     /// <summary>Lets go of those who can be served with what is free, in order; the others hear what <paramref name="unserved"/> says, or wait on.</summary>
@@ -172,31 +175,6 @@ internal sealed class NodeQuotas(UniqueAddress node, PoolsSettings settings)
 
     private sealed record Waiter(int Pages, TaskCompletionSource<bool> Answer, long Since);
 
-    /// <summary>Remembers how much had been taken at instants past.</summary>
-    private sealed class TakenBefore
-    {
-        private readonly Queue<(long Taken, long At)> _samples = new();
-        private long _settled;
-
-        public void Sample(long taken, PoolsSettings settings)
-        {
-            Settled(settings);
-            _samples.Enqueue((taken, settings.Time.GetTimestamp()));
-        }
-
-        /// <summary>What had been taken <see cref="PoolsSettings.QuotaSettle"/> ago, or a little before that.</summary>
-        public long Settled(PoolsSettings settings)
-        {
-            while (_samples.TryPeek(out var sample) && settings.Time.GetElapsedTime(sample.At) >= settings.QuotaSettle)
-            {
-                _samples.Dequeue();
-                _settled = sample.Taken;
-            }
-
-            return _settled;
-        }
-    }
-
     private sealed class Line(PoolId pool, QuotaAccount account)
     {
         public PoolId Pool => pool;
@@ -204,8 +182,6 @@ internal sealed class NodeQuotas(UniqueAddress node, PoolsSettings settings)
         public QuotaAccount Account => account;
 
         public List<Waiter> Waiters { get; } = [];
-
-        public TakenBefore Takes { get; } = new();
 
         public ulong Incarnation { get; set; }
 

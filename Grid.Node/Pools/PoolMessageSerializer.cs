@@ -33,7 +33,7 @@ internal sealed class PoolMessageSerializer(ExtendedActorSystem system) : Serial
         [typeof(QuotaAsk)] = new("QA1", WriteQuotaAsk, ReadQuotaAsk),
         [typeof(QuotaAnswer)] = new("QG1", WriteQuotaAnswer, ReadQuotaAnswer),
         [typeof(QuotaRecall)] = new("QC1", WriteQuotaRecall, ReadQuotaRecall),
-        [typeof(QuotaReport)] = new("QR2", WriteQuotaReport, ReadQuotaReport),
+        [typeof(QuotaReport)] = new("QR3", WriteQuotaReport, ReadQuotaReport),
         [typeof(StatAsk)] = new("SA1", (ref writer, message) => writer.UInt64(((StatAsk)message).Pool.Value), (ref reader) => new StatAsk(new PoolId(reader.UInt64()))),
         [typeof(StatPart)] = new("SP1", WriteStatPart, ReadStatPart),
         [typeof(StopRegistry)] = new("X1", (ref _, _) => { }, (ref _) => StopRegistry.Instance),
@@ -224,13 +224,14 @@ internal sealed class PoolMessageSerializer(ExtendedActorSystem system) : Serial
         Int64(ref writer, report.Taken);
         Int64(ref writer, report.Settled);
         Int64(ref writer, report.Given);
+        Int64(ref writer, report.Leaving);
         Int64(ref writer, report.Carried);
         Int64(ref writer, report.Returned);
     }
 
     private static QuotaReport ReadQuotaReport(ref BodyReader reader) => new(
         ReadNode(ref reader), reader.UInt64(), new PoolId(reader.UInt64()), Int64(ref reader), Int64(ref reader), Int64(ref reader), Int64(ref reader), Int64(ref reader),
-        Int64(ref reader));
+        Int64(ref reader), Int64(ref reader));
 
     private static void WriteStatPart(ref BodyWriter writer, object message)
     {

@@ -71,12 +71,13 @@ internal sealed record QuotaRecall(ulong Incarnation, PoolId Pool, long Round, b
 /// <param name="Pool">The pool.</param>
 /// <param name="Round">The round it answers; 0: it says so by itself.</param>
 /// <param name="Taken">Pages taken since the node started.</param>
-/// <param name="Settled">Those of them that were taken so long ago that they are in the journal or never will be; not more than there are.</param>
+/// <param name="Settled">Those of them that are in the journal, or were, or will never be.</param>
 /// <param name="Given">Pages given back since the node started.</param>
+/// <param name="Leaving">Pages that writes under way remove.</param>
 /// <param name="Carried">What the node had when that incarnation came.</param>
 /// <param name="Returned">What it gave back to that incarnation so far.</param>
 internal sealed record QuotaReport(
-    UniqueAddress Node, ulong Incarnation, PoolId Pool, long Round, long Taken, long Settled, long Given, long Carried, long Returned);
+    UniqueAddress Node, ulong Incarnation, PoolId Pool, long Round, long Taken, long Settled, long Given, long Leaving, long Carried, long Returned);
 
 /// <summary>Facade → view: this node's counters of a pool.</summary>
 /// <param name="Pool">The pool.</param>

@@ -45,7 +45,7 @@ internal sealed record PoolsSettings
     /// <summary>The pause after a sweep that failed; doubles up to a minute.</summary>
     public TimeSpan SweepBackoff { get; init; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>How long a write may be under way between taking quota and being in the journal: what was taken longer ago is counted there.</summary>
+    /// <summary>How long a write may be under way between taking quota and being in the journal: what a node that is gone took longer ago is counted there.</summary>
     public TimeSpan QuotaSettle { get; init; } = TimeSpan.FromSeconds(3);
 
     /// <summary>How long the registry waits for other nodes to hand back unused quota before it says that nothing is left.</summary>
@@ -53,6 +53,9 @@ internal sealed record PoolsSettings
 
     /// <summary>How long whoever needs quota waits for an exact count of the pool's pages, where the first estimate leaves none; then it hears that nothing is left.</summary>
     public TimeSpan CountPatience { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>The pause between two counts while somebody waits for an exact one.</summary>
+    public TimeSpan RecountPause { get; init; } = TimeSpan.FromMilliseconds(50);
 
     /// <summary>How long an object waits for an answer about quota.</summary>
     public TimeSpan BorrowTimeout { get; init; } = TimeSpan.FromSeconds(10);

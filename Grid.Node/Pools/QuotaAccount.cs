@@ -12,6 +12,8 @@ internal sealed class QuotaAccount
     private long _free;
     private long _taken;
     private long _given;
+    private long _settled;
+    private long _leaving;
     private long _exhaustedAt;
     private volatile bool _isExhausted;
 
@@ -48,6 +50,12 @@ internal sealed class QuotaAccount
     /// <summary>Pages taken since the node started. Never counts a take before it happened.</summary>
     public long Taken => Volatile.Read(ref _taken);
 
+    /// <summary>Those of the pages taken that are in the journal, or were, or will never be; of the latter, and of those that are there no more, <see cref="Given"/> or <see cref="Leaving"/> knows.</summary>
+    public long Settled => Volatile.Read(ref _settled);
+
+    /// <summary>Pages that writes under way remove: they may be gone from the journal and not given back yet.</summary>
+    public long Leaving => Volatile.Read(ref _leaving);
+
     /// <summary>Pages given back since the node started. Never misses one that shows in <see cref="Free"/>.</summary>
     public long Given => Volatile.Read(ref _given);
 
@@ -75,6 +83,34 @@ internal sealed class QuotaAccount
         return false;
     }
 
+    /// <summary>The pages that were taken for have been written.</summary>
+    /// <param name="pages">How many pages were taken for.</param>
+    public void Settle(int pages)
+    {
+        if (_broker is null || pages == 0) return;
+        Interlocked.Add(ref _settled, pages);
+    }
+
+    /// <summary>Gives back what had been taken for pages that were not written.</summary>
+    /// <param name="pages">How many pages were taken for.</param>
+    public void Untake(int pages)
+    {
+        Give(pages);
+        Settle(pages);
+    }
+
+    /// <summary>A write is about to begin that removes pages.</summary>
+    /// <param name="pages">How many pages it removes, at most.</param>
+    public void BeginLeaving(int pages)
+    {
+        if (_broker is null || pages == 0) return;
+        Interlocked.Add(ref _leaving, pages);
+    }
+
+    /// <summary>That write has ended; what it removed was given back, if it is known that it did.</summary>
+    /// <param name="pages">What was said when it began.</param>
+    public void EndLeaving(int pages) => BeginLeaving(-pages);
+
     /// <summary>Takes for pages that exist already, whatever is left (another owner's late write): the pool may then stand beyond its quota until pages go.</summary>
     /// <param name="pages">How many pages appeared.</param>
     public void TakeAnyway(int pages)
@@ -82,6 +118,7 @@ internal sealed class QuotaAccount
         if (_broker is null) return;
         Interlocked.Add(ref _free, -pages);
         Interlocked.Add(ref _taken, pages);
+        Settle(pages);
     }
 
     /// <summary>Gives back what removed pages had taken.</summary>

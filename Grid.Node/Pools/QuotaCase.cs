@@ -17,14 +17,11 @@ internal sealed class QuotaCase
     private readonly bool _isDurable;
     private readonly Queue<QuotaAsk> _asks = new();
     private readonly HashSet<UniqueAddress> _exhausted = [];
+    private readonly Dictionary<UniqueAddress, long> _landed = [];
+    private WaitFor _waitsFor;
+    private bool _isPatient = true;
     private bool _isCounting;
-    private bool _isRecalling;
-    private bool _isQuick;
-    private bool _isQuiet;
-    private bool _isProvisional;
-    private bool _waitsForCount;
-    private bool _isImpatient;
-    private bool _isExact = true;
+    private bool _isExact;
     private long _countedAt;
     private Dictionary<UniqueAddress, QuotaReport> _before = [];
     private List<UniqueAddress> _ghostsBefore = [];
@@ -37,7 +34,22 @@ internal sealed class QuotaCase
         Pool = pool;
         _isDurable = options.Kind == PoolKind.Persistent;
         Ledger = new QuotaLedger((long)Math.Min(options.QuotaPages, long.MaxValue / 4), _isDurable);
-        if (isNew) Ledger.Rebase(0, []);
+        if (!isNew) return;
+        Ledger.Rebase(0, []);
+        _isExact = true;
+    }
+
+    /// <summary>What the first in line waits for.</summary>
+    private enum WaitFor
+    {
+        /// <summary>For its turn only.</summary>
+        Nothing,
+
+        /// <summary>For the other nodes, which are asked to hand back what they do not use.</summary>
+        Recall,
+
+        /// <summary>For the exact number of pages: too little is left by the upper bound that is known.</summary>
+        Count,
     }
 
     /// <summary>The pool.</summary>
@@ -60,10 +72,9 @@ internal sealed class QuotaCase
     /// <summary>A node says where it stands.</summary>
     public void OnReport(QuotaReport report)
     {
-        if (!Ledger.Report(report.Node, report.Carried, report.Returned) || _isRecalling || Ledger.AvailablePages <= 0) return;
+        if (!Ledger.Report(report.Node, report.Carried, report.Returned) || _waitsFor == WaitFor.Recall || Ledger.AvailablePages <= 0) return;
         TellSpace();
-        if (!_waitsForCount) return;
-        _waitsForCount = false;
+        _waitsFor = WaitFor.Nothing;
         Serve();
     }
 
@@ -90,7 +101,7 @@ internal sealed class QuotaCase
 
     private void Serve()
     {
-        while (Ledger.IsOpen && !_isRecalling && !_waitsForCount && _asks.TryPeek(out var ask))
+        while (Ledger.IsOpen && _waitsFor == WaitFor.Nothing && _asks.TryPeek(out var ask))
         {
             if (Ledger.AvailablePages >= ask.Pages)
             {
@@ -100,18 +111,18 @@ internal sealed class QuotaCase
                 continue;
             }
 
-            _isRecalling = true;
+            _waitsFor = WaitFor.Recall;
             _desk.StartRound(this, except: ask.Node, withdraw: true, _desk.Settings.RecallTimeout, _ => OnRecalled(ask));
         }
     }
 
     private void OnRecalled(QuotaAsk ask)
     {
-        _isRecalling = false;
-        if (_isProvisional && !_isImpatient && Ledger.AvailablePages < ask.Pages)
+        _waitsFor = WaitFor.Nothing;
+        if (!_isExact && _isPatient && Ledger.AvailablePages < ask.Pages)
         {
-            // Only an upper bound of what is in use is known so far: whether anything is left will be known with the exact number. Whole objects wait for it, so not for long.
-            _waitsForCount = true;
+            // Whole objects wait for it, so not for long.
+            _waitsFor = WaitFor.Count;
             StartCount();
             _desk.StartPatience(Pool);
             return;
@@ -136,9 +147,9 @@ internal sealed class QuotaCase
     /// <summary>Those who wait for the exact number have waited long enough: nothing is left, as far as is known. Once more is known, they are told.</summary>
     public void OnPatienceOver()
     {
-        if (!_waitsForCount) return;
-        _waitsForCount = false;
-        _isImpatient = true;
+        if (_waitsFor != WaitFor.Count) return;
+        _waitsFor = WaitFor.Nothing;
+        _isPatient = false;
         Serve();
     }
 
@@ -148,37 +159,43 @@ internal sealed class QuotaCase
     // ---- finding out what is in use ----
     //
     // The base is what is in use less what the living nodes took and gave back since they started; it does not change while they take and give. Each object's
-    // pages are counted in the journal at some instant between two questions to all nodes. A page may have been taken and not be in the journal at that instant, but not
-    // one taken longer before it than a write may take: so what the nodes had taken by the first question, asked that long before, is in the count. What they
-    // had given back at the second question is at least what the count does not hold any more. Hence count − taken(first) + given(second) is the base or more,
-    // and exactly the base when nothing happened in between.
+    // pages are counted in the journal at some instant between two questions to all nodes. What had settled by the first question is in the count, or is not and shows in
+    // the second question. What nodes have given back or may yet give back for writes under way, by the second question, is at least what the count does not hold
+    // any more. Hence count − settled(first) + given(second) + leaving(second) is the base or more, and exactly the base when nothing was under way and nothing happened in between.
     //
-    // Nodes remember what they had taken that long ago, and a new ledger begins with that as if they had been asked then: nobody waits while the exact number
-    // is found, except for pages that only that number can show to be free.
+    // Of nodes that are gone nobody knows what was under way, only that it has ended after some time. The same goes for what a node took and never told the end of, so an upper bound that
+    // stays one is found again in this way too.
 
     private void StartCount()
     {
         if (_isCounting) return;
         _isCounting = true;
-        _isQuiet = _waitsForCount;
         _countedAt = _desk.Settings.Time.GetTimestamp();
-        _ghostsBefore = [.. Ledger.Ghosts];
-        _desk.StartRound(this, except: null, withdraw: false, _desk.Settings.BorrowTimeout / 2, OnFirst);
+        _ghostsBefore = [];
+        _landed.Clear();
+        var waitsForWrites = Ledger.IsOpen && _waitsFor != WaitFor.Count;
+        if (waitsForWrites) _ghostsBefore.AddRange(Ledger.Ghosts);
+        _desk.StartRound(this, except: null, withdraw: false, _desk.Settings.BorrowTimeout / 2, waitsForWrites ? OnAskedEarly : OnFirst);
     }
+
+    private void OnAskedEarly(QuotaRound round)
+    {
+        if (Fails(round)) return;
+        foreach (var (node, report) in round.Reports) _landed[node] = report.Taken;
+        _desk.StartSettling(Pool);
+    }
+
+    /// <summary>What was being written when the nodes were asked early is in the journal now, or will never be.</summary>
+    public void OnSettled() => _desk.StartRound(this, except: null, withdraw: false, _desk.Settings.BorrowTimeout / 2, OnFirst);
 
     private void OnFirst(QuotaRound round)
     {
         if (Fails(round)) return;
         _before = round.Reports;
-        _isQuick = _isDurable && !Ledger.IsOpen;
-        if (!_isDurable) Finish(0, []);
-        else if (_isQuick) _desk.StartCounting(Pool);
-        else if (_ghostsBefore.Count > 0 || _before.Values.Any(report => report.Taken > 0)) _desk.StartSettling(Pool);
-        else _desk.StartCounting(Pool);
+        foreach (var (node, report) in round.Reports) _landed[node] = Math.Max(report.Settled, _landed.GetValueOrDefault(node));
+        if (_isDurable) _desk.StartCounting(Pool);
+        else Finish(0, isExact: true);
     }
-
-    /// <summary>What was being written at the first question is in the journal now, or will never be.</summary>
-    public void OnSettled() => _desk.StartCounting(Pool);
 
     /// <summary>The pages were counted, or could not be.</summary>
     public void OnCounted(long pages, Exception? failure)
@@ -198,27 +215,15 @@ internal sealed class QuotaCase
     {
         if (Fails(round)) return;
         var basePages = _countedPages;
-        _isExact = true;
+        var isExact = true;
         foreach (var (node, now) in round.Reports)
         {
-            var before = _before.GetValueOrDefault(node);
-            var taken = (_isQuick ? before?.Settled : before?.Taken) ?? 0;
-            basePages += now.Given - taken;
-            if (now.Taken != taken || now.Given != (before?.Given ?? 0)) _isExact = false;
+            var landed = _landed.GetValueOrDefault(node);
+            basePages += now.Given + now.Leaving - landed;
+            isExact &= now.Leaving == 0 && now.Taken == landed && now.Given == (_before.GetValueOrDefault(node)?.Given ?? 0);
         }
 
-        if (!_isQuick)
-        {
-            // What was taken meanwhile counts twice. While everybody waits, or has been sent away, that is next to nothing.
-            if (_isExact || _isQuiet || _isImpatient) _isProvisional = false;
-            Finish(basePages, _ghostsBefore);
-            return;
-        }
-
-        // Nodes that are gone are counted with the exact number: what they were writing may not be in the journal yet.
-        _isProvisional = !_isExact;
-        Finish(basePages, []);
-        if (_isProvisional || Ledger.Ghosts.Count > 0) StartCount();
+        Finish(basePages, isExact);
     }
 
     private bool Fails(QuotaRound round)
@@ -228,23 +233,37 @@ internal sealed class QuotaCase
         return true;
     }
 
-    private void Finish(long basePages, IReadOnlyCollection<UniqueAddress> counted)
+    private void Finish(long basePages, bool isExact)
     {
         _isCounting = false;
-        _waitsForCount = false;
-        Ledger.Rebase(basePages, counted);
-        _isImpatient &= _isProvisional;
+        // Without ghosts it is still the same base: an exact number stays one.
+        _isExact = isExact || (_isExact && _ghostsBefore.Count == 0);
+        _isPatient |= _isExact;
+        Ledger.Rebase(basePages, _ghostsBefore);
         // Whoever was told in haste that nothing is left hears where there is.
         TellSpace();
+        if (_waitsFor == WaitFor.Count && !_isExact && _asks.TryPeek(out var ask) && Ledger.AvailablePages < ask.Pages)
+        {
+            _desk.StartPause(Pool);
+            return;
+        }
+
+        if (_waitsFor == WaitFor.Count) _waitsFor = WaitFor.Nothing;
         Serve();
+        if (Ledger.Ghosts.Count > 0) StartCount();
+    }
+
+    /// <summary>Somebody waited for an exact number: the last count was none.</summary>
+    public void OnRecount()
+    {
+        if (_waitsFor == WaitFor.Count || Ledger.Ghosts.Count > 0) StartCount();
     }
 
     private void Fail(string why)
     {
         _isCounting = false;
-        _isProvisional = false;
-        if (Ledger.IsOpen && !_waitsForCount) return;
-        _waitsForCount = false;
+        if (Ledger.IsOpen && _waitsFor != WaitFor.Count) return;
+        _waitsFor = WaitFor.Nothing;
         while (_asks.TryDequeue(out var ask)) Answer(ask.Node, QuotaOutcome.Unavailable, why);
     }
 }

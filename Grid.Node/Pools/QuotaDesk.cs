@@ -31,6 +31,7 @@ internal sealed class QuotaDesk : ReceiveActor, IWithTimers
         Receive<RoundOver>(over => EndRound(over.Round));
         Receive<PatienceOver>(over => _cases.GetValueOrDefault(over.Pool)?.OnPatienceOver());
         Receive<Settled>(settled => _cases.GetValueOrDefault(settled.Pool)?.OnSettled());
+        Receive<Recount>(recount => _cases.GetValueOrDefault(recount.Pool)?.OnRecount());
         Receive<Counted>(counted => _cases.GetValueOrDefault(counted.Pool)?.OnCounted(counted.Pages, counted.Failure));
     }
 
@@ -51,6 +52,8 @@ internal sealed class QuotaDesk : ReceiveActor, IWithTimers
     private sealed record RoundOver(long Round) : INoSerializationVerificationNeeded;
 
     private sealed record Settled(PoolId Pool) : INoSerializationVerificationNeeded;
+
+    private sealed record Recount(PoolId Pool) : INoSerializationVerificationNeeded;
 
     private sealed record PatienceOver(PoolId Pool) : INoSerializationVerificationNeeded;
 
@@ -127,6 +130,9 @@ internal sealed class QuotaDesk : ReceiveActor, IWithTimers
 
     /// <summary>Tells the case when those who wait for an exact number have waited long enough.</summary>
     public void StartPatience(PoolId pool) => Timers.StartSingleTimer((nameof(PatienceOver), pool), new PatienceOver(pool), _settings.CountPatience);
+
+    /// <summary>Tells the case when it is time to count again.</summary>
+    public void StartPause(PoolId pool) => Timers.StartSingleTimer((nameof(Recount), pool), new Recount(pool), _settings.RecountPause);
 
     /// <summary>Counts a pool's pages and tells the case.</summary>
     public void StartCounting(PoolId pool) => _ = CountAsync(_settings.CountPages, pool, _stopping.Token).PipeTo(Self);

@@ -51,6 +51,34 @@ public abstract class DurabilityTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task A_quota_can_be_used_to_its_last_page_right_after_a_kill()
+    {
+        await using var node = await NodeProcess.StartAsync(await NewSetupAsync(), output);
+        var options = Kinds.Options(PoolKind.Persistent, PoolSharing.Private) with { QuotaPages = 12 };
+        var id = Names.Object();
+        await using (var client = await node.ConnectAsync())
+        {
+            var pool = await client.CreatePoolAsync("tight", options);
+            for (var i = 0u; i < 10; i++) await pool.StoreAsync(id, i, PageBytes.Mixed(i));
+        }
+
+        for (var life = 0; life < 3; life++)
+        {
+            await node.Kill9Async();
+            await node.RestartAsync();
+            await using var client = await node.ConnectAsync();
+            var pool = await client.OpenPoolAsync("tight");
+            // Pages go, and come by what those gave back, before the node has to borrow any of the quota.
+            await pool.FlushPageAsync(id, 0);
+            await pool.FlushPageAsync(id, 1);
+            for (var i = 0u; i < 12; i++) Assert.Equal(PutOutcome.Stored, (await pool.PutAsync(id, i, PageBytes.Mixed(i))).Outcome);
+            Assert.Equal(PutOutcome.Refused, (await pool.PutAsync(id, 12, PageBytes.Mixed(12))).Outcome);
+            await pool.FlushPageAsync(id, 10);
+            await pool.FlushPageAsync(id, 11);
+        }
+    }
+
+    [Fact]
     public async Task Promise_1_a_refused_overwrite_stays_empty_across_a_kill_and_the_pool_stays_frozen()
     {
         await using var node = await NodeProcess.StartAsync(await NewSetupAsync(), output);

@@ -79,7 +79,7 @@ public sealed class PoolFormatTests : IAsyncLifetime
             new QuotaAsk(node, 3, new PoolId(9), 4, -5, 6),
             new QuotaAnswer(3, new PoolId(9), 64, QuotaOutcome.Exhausted, "why"),
             new QuotaRecall(3, new PoolId(9), 11, true, 64),
-            new QuotaReport(node, 3, new PoolId(9), 11, 1, 7, 2, -3, 4),
+            new QuotaReport(node, 3, new PoolId(9), 11, 1, 7, 2, 5, -3, 4),
             new StatAsk(new PoolId(9)),
             new StatPart(new PoolId(9), [1, -2, 3]),
             StopRegistry.Instance,

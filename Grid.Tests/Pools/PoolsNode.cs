@@ -113,6 +113,7 @@ internal sealed class PoolsNode : IAsyncDisposable
         {
             while (!quota.TryTake(pages))
                 if (!await quota.BorrowAsync(pages)) return taken;
+            quota.Settle(pages);
         }
     }
 

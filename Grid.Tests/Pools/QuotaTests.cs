@@ -127,12 +127,66 @@ public sealed class QuotaTests
     }
 
     [Fact]
+    public async Task What_a_count_between_two_looks_at_an_account_says_is_never_too_low_and_exact_when_nothing_happens()
+    {
+        var account = new QuotaAccount(Pool, 1_000_000, new NoBroker(), TimeProvider.System);
+        account.Grant(1_000_000);
+        var journal = new long[4];
+        long Counted() => journal.Sum(pages => Volatile.Read(ref pages));
+        var done = 0;
+        var writers = Enumerable.Range(0, journal.Length).Select(seed => Task.Run(() =>
+        {
+            var random = new Random(seed);
+            for (var i = 0; i < 100_000; i++) Write(account, ref journal[seed], random);
+            Interlocked.Increment(ref done);
+        })).ToArray();
+        var lowest = long.MaxValue;
+        for (var looks = 0; Volatile.Read(ref done) < writers.Length; looks++) lowest = Math.Min(lowest, LookAndCount(account, Counted));
+        await Task.WhenAll(writers);
+        // All pages are this account's: nothing else is in use.
+        Assert.InRange(lowest, 0, 1_000_000);
+        Assert.Equal(0, LookAndCount(account, Counted));
+        Assert.Equal((account.Taken, 0), (account.Settled, account.Leaving));
+    }
+
+    [Fact]
     public void A_pool_without_a_quota_has_everything()
     {
         Assert.True(QuotaAccount.Unlimited.TryTake(int.MaxValue));
         QuotaAccount.Unlimited.Give(1);
         QuotaAccount.Unlimited.TakeAnyway(1);
         Assert.Equal((false, 0), (QuotaAccount.Unlimited.IsLimited, QuotaAccount.Unlimited.Free));
+    }
+
+    /// <summary>A write as an object makes it, with every outcome.</summary>
+    private static void Write(QuotaAccount account, ref long journal, Random random)
+    {
+        var adds = random.Next(0, 4);
+        var removes = random.Next(0, (int)Math.Min(4, Volatile.Read(ref journal) + 1));
+        Assert.True(account.TryTake(adds));
+        account.BeginLeaving(removes);
+        if (random.Next(8) == 0)
+        {
+            account.Untake(adds);
+        }
+        else
+        {
+            Thread.SpinWait(random.Next(300));
+            Interlocked.Add(ref journal, adds - removes);
+            Thread.SpinWait(random.Next(300));
+            if (removes > 0) account.Give(removes);
+            account.Settle(adds);
+        }
+
+        account.EndLeaving(removes);
+    }
+
+    private static long LookAndCount(QuotaAccount account, Func<long> count)
+    {
+        var settled = account.Settled;
+        var counted = count();
+        var leaving = account.Leaving;
+        return counted - settled + leaving + account.Given;
     }
 
     private sealed class NoBroker : IQuotaBroker
