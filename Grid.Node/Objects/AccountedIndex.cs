@@ -156,7 +156,8 @@ internal sealed class AccountedIndex(PageStore store, PoolEntry pool)
 
     private void Account()
     {
-        var bytes = _index.SizeBytes;
+        // The smallest table counts from its first page on: an object that ends leaves nothing counted behind.
+        var bytes = _index.IsSmallestAndEmpty ? 0 : _index.SizeBytes;
         if (bytes == _reservedBytes) return;
         store.Reserve(bytes - _reservedBytes);
         _reservedBytes = bytes;

@@ -50,7 +50,7 @@ internal sealed class LogUpkeep(IUpkeepHost host, UpkeepLimits limits, CleaningT
     public void OnClientEvent(bool flushesAll)
     {
         _clientEvents++;
-        _clientEventMs = Environment.TickCount64;
+        _clientEventMs = host.NowMs;
         if (flushesAll) BreakOff();
     }
 
@@ -127,7 +127,7 @@ internal sealed class LogUpkeep(IUpkeepHost host, UpkeepLimits limits, CleaningT
     {
         _isDeleting = false;
         _hasDeletionFailed = deleted.Failure is not null;
-        _restUntilMs = Environment.TickCount64 + (long)DeletionRest.TotalMilliseconds;
+        _restUntilMs = host.NowMs + (long)DeletionRest.TotalMilliseconds;
         if (!_hasDeletionFailed) log.Delete(deleted.Through, deleted.Bytes);
     }
 
@@ -145,7 +145,7 @@ internal sealed class LogUpkeep(IUpkeepHost host, UpkeepLimits limits, CleaningT
         if (_clientEvents >= limits.ForegroundEvents / _cleaner.Urgency) return true;
         if (clientsWait) return false;
         // Clients that write one page after the other leave a gap behind each: upkeep does not fill every one of them.
-        if (Environment.TickCount64 - _clientEventMs >= limits.ForegroundPause.TotalMilliseconds) return true;
+        if (host.NowMs - _clientEventMs >= limits.ForegroundPause.TotalMilliseconds) return true;
         LookAgainIn(limits.ForegroundPause);
         return false;
     }
@@ -156,7 +156,7 @@ internal sealed class LogUpkeep(IUpkeepHost host, UpkeepLimits limits, CleaningT
         var isSmall = log.DeletableBytes < SmallDeletionBytes;
         // An object that holds nothing keeps nothing; otherwise it must be worth it.
         if (!log.HasLeftovers && isSmall && (log.DeletableBytes == 0 || index.Count > 0)) return;
-        var waitMs = isSmall || _hasDeletionFailed ? _restUntilMs - Environment.TickCount64 : 0;
+        var waitMs = isSmall || _hasDeletionFailed ? _restUntilMs - host.NowMs : 0;
         // A get that found its page before it was copied still reads it where it was.
         if (waitMs > 0 || host.OldestEventRead <= log.CleanedThrough)
         {

@@ -54,6 +54,9 @@ internal sealed class PageIndex
     /// <summary>Bytes the table takes.</summary>
     public long SizeBytes => (long)_slots.Length * SlotBytes;
 
+    /// <summary>Whether there is nothing, in a table of the least size.</summary>
+    public bool IsSmallestAndEmpty => Count == 0 && _slots.Length == MinCapacity;
+
     /// <summary>Slots of the table, for sweeps by position; see <see cref="SlotAt"/>.</summary>
     public int Capacity => _slots.Length;
 

@@ -13,6 +13,9 @@ internal interface IUpkeepHost
     /// <summary>The oldest event that somebody is reading; <see cref="long.MaxValue"/> where nobody reads.</summary>
     long OldestEventRead { get; }
 
+    /// <summary>A clock that only goes on, in milliseconds.</summary>
+    long NowMs { get; }
+
     /// <summary>Reads heads of events, in order.</summary>
     Task<JournalPage> ReadHeadsAsync(long after, long through, int maxRows, int maxBytes);
 
@@ -36,6 +39,9 @@ internal sealed class UpkeepHost(ObjectServices services, ObjectKey key, PageLoa
 
     /// <inheritdoc/>
     public long OldestEventRead => loader.OldestEvent;
+
+    /// <inheritdoc/>
+    public long NowMs => Environment.TickCount64;
 
     /// <inheritdoc/>
     public Task<JournalPage> ReadHeadsAsync(long after, long through, int maxRows, int maxBytes) => services.Journal.ReadHeadsAsync(_persistenceId, after, through, maxRows, maxBytes);

@@ -19,7 +19,8 @@ public sealed class SingleAddressTests(PostgresServer server, ITestOutputHelper 
     {
         await using var cluster = await ClusterOfNodes.StartAsync(server, 3, output);
         await using var everywhere = await cluster.ConnectAsync();
-        await using var single = await GridClient.ConnectAsync(cluster.Nodes[0].ConnectionString() + "&single-address=true");
+        // Also the registry's node is killed: its successor may come later than the usual deadline.
+        await using var single = await GridClient.ConnectAsync(cluster.Nodes[0].ConnectionString(timeout: "60s") + "&single-address=true");
         foreach (var (kind, sharing) in ((PoolKind, PoolSharing)[])[(PoolKind.Ephemeral, PoolSharing.Private), (PoolKind.Ephemeral, PoolSharing.Shared), (PoolKind.Persistent, PoolSharing.Shared)])
         {
             var name = $"{kind}-{sharing}";

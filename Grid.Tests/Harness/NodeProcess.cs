@@ -167,6 +167,9 @@ public sealed class NodeProcess : IAsyncDisposable
         _folder.Dispose();
     }
 
+    /// <summary>What the process that has ended ended with.</summary>
+    public int ExitCode => Running.ExitCode;
+
     private async Task StartOnceAsync()
     {
         Launch(Log, Log);

@@ -1,13 +1,13 @@
 using Akka.Actor;
 using Grid.Node.Journal;
 using Grid.Node.Objects;
-using Grid.Tests.Journal;
+using Grid.Protocol;
 using Xunit;
 
 namespace Grid.Tests.Objects;
 
 /// <summary>An object's journal as a sorted list, with deletion in two steps as the real one has it: noted, then row by row. And the actor around it as a queue of messages.</summary>
-internal sealed class MemoryJournal : IUpkeepHost
+internal sealed class MemoryJournal(ObjectKey key) : IUpkeepHost
 {
     private readonly SortedDictionary<long, ReadOnlyMemory<byte>> _rows = [];
     private readonly Mailbox _mailbox = new();
@@ -16,6 +16,8 @@ internal sealed class MemoryJournal : IUpkeepHost
     public IActorRef Self => _mailbox;
 
     public long OldestEventRead { get; set; } = long.MaxValue;
+
+    public long NowMs { get; set; }
 
     /// <summary>Whether reads fail.</summary>
     public bool ReadsFail { get; set; }
@@ -58,7 +60,7 @@ internal sealed class MemoryJournal : IUpkeepHost
     {
         if (Last <= Noted || _rows.Count == 0) return null;
         Assert.True(_rows.ContainsKey(Noted + 1), $"event {Noted + 1} is missing");
-        return new JournalEnds(Noted, _rows.Keys.First() <= Noted, EventHeader.Read(JournalBed.Key, Noted + 1, _rows[Noted + 1].Span), Last, EventHeader.Read(JournalBed.Key, Last, _rows[Last].Span));
+        return new JournalEnds(Noted, _rows.Keys.First() <= Noted, EventHeader.Read(key, Noted + 1, _rows[Noted + 1].Span), Last, EventHeader.Read(key, Last, _rows[Last].Span));
     }
 
     /// <summary>Events behind one, without gaps.</summary>

@@ -57,8 +57,10 @@ internal sealed class UpkeepModel
         ForegroundPause = TimeSpan.Zero,
     };
 
+    private const int StepMs = 20;
+
     private readonly PageStore _store;
-    private readonly MemoryJournal _journal = new();
+    private readonly MemoryJournal _journal = new(Key);
     private readonly CleaningTurns _turns = new(1);
     private readonly Dictionary<uint, ulong> _expected = [];
     private AccountedIndex _index = null!;
@@ -84,6 +86,7 @@ internal sealed class UpkeepModel
 
     public void Do(UpkeepStep step)
     {
+        _journal.NowMs += StepMs;
         switch (step.Kind)
         {
             case UpkeepStepKind.Put:
@@ -161,6 +164,7 @@ internal sealed class UpkeepModel
             while (Upkeep(fails: false, isApplied: true) | Deliver() | _journal.DeleteRows(100) > 0)
             {
                 Assert.True(++rounds < 10_000, "upkeep does not come to an end");
+                _journal.NowMs += StepMs;
                 quiet = 0;
             }
 

@@ -23,6 +23,7 @@ internal sealed class JoinDecider
     private readonly ContactBook _book;
     private readonly Promises _given;
     private readonly Dictionary<Incarnation, TimeSpan> _received = [];
+    private readonly HashSet<Incarnation> _askedToJoin = [];
     private Phase _phase = Phase.Outside;
     private Incarnation? _former;
     private TimeSpan? _candidateSince;
@@ -208,7 +209,9 @@ internal sealed class JoinDecider
             answer.Self == _former || (answer.Standing == ContactStanding.Member && (sight.Members.Count == 0 || sight.Members.Contains(answer.Self))));
         if (heard) _lastWord = now;
 
-        // Rule 6: a run that has asked to join a cluster never promises or forms again: that cluster could still take it.
+        // Rule 6: a run that has asked to join a cluster never promises or forms again: that cluster could still take it. Where all that were asked have started anew only a new run of this node helps.
+        if (sight.Members.Count == 0 && _askedToJoin.All(asked => Others(now).Any(answer => answer.Self.Address == asked.Address && answer.Self != asked)))
+            return new JoinDecision.GiveUp($"all of the cluster that was found have started anew: {string.Join(", ", _askedToJoin)}");
         if (now - _lastWord > _times.GiveUpAfter)
             return new JoinDecision.GiveUp(_former is { } former ? $"nothing was heard of {former}, which formed a cluster" : "the cluster that was found does not answer any more");
         if (_former == null && sight.Members.Count == 0 && now - _lastJoin > _times.JoinAgainAfter && Members(now).MaxBy(member => member.Members.Count) is { } known)
@@ -221,6 +224,7 @@ internal sealed class JoinDecider
         if (_phase == Phase.Outside) _lastWord = now;
         (_phase, _former, _lastJoin) = (Phase.Joining, former, now);
         _candidateSince = null;
+        _askedToJoin.UnionWith(members.Where(member => member.Address != _self.Address));
         // Its own address would make Akka form a cluster: it is that of an earlier run.
         return new JoinDecision.Join([.. members.Select(member => member.Address).Where(address => address != _self.Address).Distinct(StringComparer.Ordinal)]);
     }

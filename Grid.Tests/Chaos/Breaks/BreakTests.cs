@@ -32,6 +32,17 @@ public sealed partial class BreakTests(ITestOutputHelper output)
         using var build = await BrokenBuild.MakeAsync(mistake);
         var patience = TimeSpan.FromMinutes(double.Parse(Environment.GetEnvironmentVariable("GRID_CHAOS_MINUTES") ?? "4", CultureInfo.InvariantCulture));
         var clock = Stopwatch.StartNew();
+        if (mistake.Test is { } test)
+        {
+            var (exitCode, printed) = await build.RunAsync(test.Name);
+            var failure = Failure().Match(printed);
+            Assert.True(exitCode != 0 && failure.Success, $"{name} was not found by {test.Name}:\n{printed}");
+            var says = failure.Groups["says"].Value.Trim();
+            Assert.True(says.StartsWith(test.Says, StringComparison.Ordinal), $"{failure.Groups["test"].Value} failed for another reason than {name}:\n{printed}");
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name}: found after {clock.Elapsed.TotalSeconds:0} s by {failure.Groups["test"].Value}: {says}"));
+            return;
+        }
+
         for (var seed = FirstSeed; ; seed++)
         {
             var (exitCode, printed) = await build.RunAsync(seed, mistake.Faults, MinutesOfARun);
@@ -52,4 +63,7 @@ public sealed partial class BreakTests(ITestOutputHelper output)
     /// <summary>As <see cref="ChaosRun"/> names what is judged in a history.</summary>
     [GeneratedRegex(@"(history-\d+\.jsonl|owners): [^\n]*")]
     private static partial Regex Violation();
+
+    [GeneratedRegex(@"^\s*Failed Grid\.Tests\.(?<test>\S+)[^\n]*\n\s*Error Message:\s*\n(?<says>[^\n]*)", RegexOptions.Multiline)]
+    private static partial Regex Failure();
 }

@@ -33,13 +33,13 @@ internal sealed class BrokenBuild : IDisposable
         }
     }
 
+    /// <summary>Runs a class of tests of the copy; its exit code and what it printed.</summary>
+    public Task<(int ExitCode, string Output)> RunAsync(string tests) => RunAsync(Tests(tests));
+
     /// <summary>Runs the chaos test of the copy; its exit code and what it printed.</summary>
     public Task<(int ExitCode, string Output)> RunAsync(int seed, string faults, double minutes)
     {
-        var start = new ProcessStartInfo("dotnet",
-        [
-            "test", Path.Combine(Folder, "Grid.Tests.dll"), "--nologo", "--filter", $"FullyQualifiedName~{nameof(Bed.ChaosTests)}.", "--logger", "console;verbosity=detailed",
-        ]);
+        var start = Tests(nameof(Bed.ChaosTests));
         start.Environment["GRID_SEED"] = seed.ToString(System.Globalization.CultureInfo.InvariantCulture);
         start.Environment["GRID_CHAOS_FAULT"] = faults;
         start.Environment["GRID_CHAOS_MINUTES"] = minutes.ToString(System.Globalization.CultureInfo.InvariantCulture);
@@ -79,6 +79,11 @@ internal sealed class BrokenBuild : IDisposable
         var assembly = mistake.Project + ".dll";
         File.Copy(Path.Combine(_sources.Path, mistake.Project, "bin", "Release", "net10.0", assembly), Path.Combine(Folder, assembly), overwrite: true);
     }
+
+    private ProcessStartInfo Tests(string name) => new("dotnet",
+    [
+        "test", Path.Combine(Folder, "Grid.Tests.dll"), "--nologo", "--filter", $"FullyQualifiedName~{name}.", "--logger", "console;verbosity=detailed",
+    ]);
 
     private static void Copy(string from, string to, bool isSource)
     {
