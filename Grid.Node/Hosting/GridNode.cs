@@ -140,6 +140,11 @@ internal sealed class GridNode : INodeStatusSource
     /// </summary>
     private void RegisterLeaving(ActorSystem system, IActorRef guard)
     {
+        CoordinatedShutdown.Get(system).AddTask(CoordinatedShutdown.PhaseClusterShardingShutdownRegion, "grid-end-objects", async () =>
+        {
+            await EndWhatIsNotHandedOffAsync(_objects!, CoordinatedShutdown.Get(system).Timeout(CoordinatedShutdown.PhaseClusterShardingShutdownRegion));
+            return Akka.Done.Instance;
+        });
         CoordinatedShutdown.Get(system).AddTask("grid-part", "grid-part", async () =>
         {
             var objects = _objects!;
@@ -148,6 +153,20 @@ internal sealed class GridNode : INodeStatusSource
             await guard.Ask<PartNow>(PartNow.Instance, TimeSpan.FromSeconds(2));
             return Akka.Done.Instance;
         });
+    }
+
+    /// <summary>
+    /// A hand-off wants every node's word. Where one does not give it in time, the region is stopped with all that lives in it, and what was being written would end unknown: before that the objects are
+    /// asked to end what they have begun, and begin nothing more.
+    /// </summary>
+    private static async Task EndWhatIsNotHandedOffAsync(ObjectServices objects, TimeSpan phase)
+    {
+        // Akka stops the region a second before the phase ends.
+        await WhileAsync(() => objects.Shards.InhabitedCount > 0, phase - TimeSpan.FromSeconds(2.5), CancellationToken.None);
+        if (objects.Shards.InhabitedCount == 0) return;
+        objects.IsLeaving = true;
+        objects.EndAll();
+        await WhileAsync(() => objects.Shards.InhabitedCount > 0, TimeSpan.FromSeconds(1), CancellationToken.None);
     }
 
     /// <summary>Waits until the others have fetched what this node keeps for them; what they do not come for in time is dropped.</summary>
@@ -181,10 +200,15 @@ internal sealed class GridNode : INodeStatusSource
     }
 
     /// <summary>The nodes that are about to leave, as their regions' references name them: this one's own has no host.</summary>
-    private IReadOnlySet<Address> Draining() =>
-        (from node in _guard!.Picture.Nodes where node.IsDraining select node.IsSelf ? new Address("akka", _settings.Cluster.Name) : Address.Parse(node.Node.Address)).ToHashSet();
+    private IReadOnlySet<Address> Draining() => (from node in _guard!.Picture.Nodes where node.IsDraining select RegionAddress(node)).ToHashSet();
 
-    private bool AllReachable() => _guard!.Picture.Nodes.All(node => node.IsReachable);
+    private IReadOnlySet<Address>? Answering()
+    {
+        var nodes = _guard!.Picture.Nodes;
+        return nodes.All(node => node.IsReachable) ? (from node in nodes where node.Standing == Standing.Up select RegionAddress(node)).ToHashSet() : null;
+    }
+
+    private Address RegionAddress(SeenNode node) => node.IsSelf ? new Address("akka", _settings.Cluster.Name) : Address.Parse(node.Node.Address);
 
     private IReadOnlyList<Address> Peers() =>
         [.. from node in _guard!.Picture.Nodes where node is { IsSelf: false, IsReachable: true, IsDraining: false, Standing: Standing.Up } select Address.Parse(node.Node.Address)];
@@ -207,7 +231,7 @@ internal sealed class GridNode : INodeStatusSource
     private void StartServing(ActorSystem system, ObjectServices objects, IPools pools, string publicAddress)
     {
         objects.Watcher = system.ActorOf(Props.Create(() => new ObjectWatcher(_connections)), "object-watcher");
-        var region = ObjectSharding.Start(system, objects, _settings.Cluster.Shards, Draining, AllReachable);
+        var region = ObjectSharding.Start(system, objects, _settings.Cluster.Shards, Draining, Answering);
         var activations = system.ActorOf(Props.Create(() => new Activations(objects, () => region, _settings.Objects.ActivateTimeout)), "activations");
         system.ActorOf(Props.Create(() => new HandOffCourier(objects, () => region, Peers)), HandOffCourier.Name);
         system.ActorOf(Props.Create(() => new ObjectSweeper(objects, SweepSettings.For(_settings.Objects.PassivateAfter))), "object-sweeper");

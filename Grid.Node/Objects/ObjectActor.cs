@@ -157,6 +157,12 @@ internal abstract class ObjectActor : ActorBase
     /// <summary>The object is ready: from now on gateways tell it directly.</summary>
     protected void EnterRegistry()
     {
+        if (Services.IsLeaving)
+        {
+            FailActivation(Status.NotServing, "the node is leaving");
+            return;
+        }
+
         _entry = new ObjectEntry(Key, Self) { IsPersistent = Pool.Options.Kind == PoolKind.Persistent, Life = _life };
         Count(_entry);
         Services.Registry.Enter(_entry);

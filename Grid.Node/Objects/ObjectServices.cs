@@ -83,6 +83,12 @@ internal sealed class ObjectServices
             if (entry.Life == life) entry.Actor.Tell(ShardClosed.Instance, ActorRefs.NoSender);
     }
 
+    /// <summary>Has all objects answer what they hold and end: the node leaves, and nobody takes them over in time.</summary>
+    public void EndAll()
+    {
+        foreach (var (_, entry) in Registry.Entries) entry.Actor.Tell(ShardClosed.Instance, ActorRefs.NoSender);
+    }
+
     /// <summary>Frees the pages a request brought, where they are not stored after all.</summary>
     public void DropPages(ObjectRequest request)
     {

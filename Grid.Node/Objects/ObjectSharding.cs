@@ -20,8 +20,8 @@ internal static class ObjectSharding
     /// <param name="services">What objects use.</param>
     /// <param name="shardCount">Shards there are.</param>
     /// <param name="draining">The nodes that are about to leave.</param>
-    /// <param name="allReachable">Whether every member can be reached.</param>
-    public static IActorRef Start(ActorSystem system, ObjectServices services, int shardCount, Func<IReadOnlySet<Address>> draining, Func<bool> allReachable)
+    /// <param name="answering">The nodes that stay and answer; null while a member cannot be reached.</param>
+    public static IActorRef Start(ActorSystem system, ObjectServices services, int shardCount, Func<IReadOnlySet<Address>> draining, Func<IReadOnlySet<Address>?> answering)
     {
         // The extension first: it brings the defaults that the settings are read from.
         var sharding = ClusterSharding.Get(system);
@@ -32,7 +32,7 @@ internal static class ObjectSharding
             entityId => EntityProps(services, entityId),
             settings,
             new Extractor(shardCount),
-            new DrainAwareAllocation(ShardAllocationStrategy.LeastShardAllocationStrategy(most, part), draining, allReachable),
+            new DrainAwareAllocation(ShardAllocationStrategy.LeastShardAllocationStrategy(most, part), draining, answering),
             StopObject.Instance);
     }
 

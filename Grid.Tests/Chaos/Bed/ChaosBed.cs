@@ -145,7 +145,7 @@ internal sealed class ChaosBed : IAsyncDisposable
         var environment = new Dictionary<string, string>(setup.Environment) { [ConnectionString] = database.ConnectionString };
         if (_clocks is not null)
             foreach (var (name, value) in _clocks.EnvironmentOf(node)) environment[name] = value;
-        return setup.With("grid.log.level", "debug") with
+        return setup.With("grid.log.level", "debug").With("grid.log.akka-level", "information") with
         {
             Environment = environment,
             ShellPrelude = $"set -- {string.Join(' ', _namespaces[node].Enter)} \"$@\"; exec >>{LogOf(node)} 2>&1",
