@@ -63,7 +63,7 @@ public sealed class StuckHandOffTests(PostgresServer server, ITestOutputHelper o
         {
             try
             {
-                await pool.PutAsync(id, 1, PageBytes.Random((ulong)writes));
+                await pool.PutAsync(id, 1, PageBytes.Random((ulong)writes), cancellationToken: CancellationToken.None);
                 writes++;
             }
             catch (OutcomeUnknownException unknown)
