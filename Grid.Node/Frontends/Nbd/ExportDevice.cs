@@ -44,7 +44,7 @@ internal sealed class ExportDevice : IDisposable
         await EachAsync(offset, destination.Length, _layout.BatchPages, async piece =>
         {
             if (await ReadPieceAsync(piece, destination.Slice((int)piece.At, piece.Bytes), clock, cancellation).ConfigureAwait(false)) Interlocked.Increment(ref hits);
-        }, cancellation).ConfigureAwait(false);
+        }, clock, cancellation).ConfigureAwait(false);
         return hits > 0;
     }
 
@@ -56,7 +56,7 @@ internal sealed class ExportDevice : IDisposable
     public ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> data, CancellationToken cancellation)
     {
         var clock = new RequestClock(_timeout);
-        return EachAsync(offset, data.Length, _layout.BatchPages, piece => ChangeAsync(piece, data.Slice((int)piece.At, piece.Bytes), clock, cancellation), cancellation);
+        return EachAsync(offset, data.Length, _layout.BatchPages, piece => ChangeAsync(piece, data.Slice((int)piece.At, piece.Bytes), clock, cancellation), clock, cancellation);
     }
 
     /// <summary>Makes a range zero, by flushing the pages that lie in it whole; durable when it returns.</summary>
@@ -68,8 +68,8 @@ internal sealed class ExportDevice : IDisposable
     public ValueTask ZeroAsync(long offset, long length, bool keepsPages, CancellationToken cancellation)
     {
         var clock = new RequestClock(_timeout);
-        if (keepsPages) return EachAsync(offset, length, _layout.BatchPages, piece => ChangeAsync(piece, Zeroes.AsMemory(0, piece.Bytes), clock, cancellation), cancellation);
-        return EachAsync(offset, length, NbdExport.ObjectBytes / PageBytes, piece => FlushAsync(piece, offset, clock, cancellation), cancellation);
+        if (keepsPages) return EachAsync(offset, length, _layout.BatchPages, piece => ChangeAsync(piece, Zeroes.AsMemory(0, piece.Bytes), clock, cancellation), clock, cancellation);
+        return EachAsync(offset, length, NbdExport.ObjectBytes / PageBytes, piece => FlushAsync(piece, offset, clock, cancellation), clock, cancellation);
     }
 
     /// <summary>What of a range has pages: runs that begin at its beginning and cover all of it, or less where it is long.</summary>
@@ -80,12 +80,13 @@ internal sealed class ExportDevice : IDisposable
     {
         // A gibibyte of 16 MiB objects at a time: the client asks on for the rest.
         const int MostObjects = 64;
+        var clock = new RequestClock(_timeout);
         var pieces = _layout.Split(offset, length, NbdExport.ObjectBytes / PageBytes).Take(MostObjects).ToArray();
         var maps = new List<uint>[pieces.Length];
         await Parallel.ForEachAsync(
             Enumerable.Range(0, pieces.Length),
             Some(cancellation),
-            async (i, token) => maps[i] = await PagesAsync(pieces[i], token).ConfigureAwait(false)).ConfigureAwait(false);
+            async (i, token) => maps[i] = await clock.RepeatAsync(() => PagesAsync(pieces[i], token), token).ConfigureAwait(false)).ConfigureAwait(false);
         var extents = new ExtentList();
         for (var i = 0; i < pieces.Length; i++) extents.Add(pieces[i], maps[i], PageBytes);
         return extents.Extents;
@@ -94,11 +95,19 @@ internal sealed class ExportDevice : IDisposable
     public void Dispose() => _locks.Dispose();
 
     /// <summary>Has every piece of a range done, some at a time. Where one fails no more are begun, and nothing is under way any more when this returns.</summary>
-    private async ValueTask EachAsync(long offset, long length, int mostPages, Func<Piece, ValueTask> action, CancellationToken cancellation)
+    private async ValueTask EachAsync(long offset, long length, int mostPages, Func<Piece, ValueTask> action, RequestClock clock, CancellationToken cancellation)
     {
         var pieces = _layout.Split(offset, length, mostPages);
-        if (pieces.First() is var first && first.Bytes == length) await action(first).ConfigureAwait(false);
-        else await Parallel.ForEachAsync(pieces, Some(cancellation), (piece, _) => action(piece)).ConfigureAwait(false);
+        if (pieces.First() is var first && first.Bytes == length) await DoAsync(first).ConfigureAwait(false);
+        else await Parallel.ForEachAsync(pieces, Some(cancellation), (piece, _) => DoAsync(piece)).ConfigureAwait(false);
+
+        async ValueTask DoAsync(Piece piece) => await clock.RepeatAsync(
+            async () =>
+            {
+                await action(piece).ConfigureAwait(false);
+                return true;
+            },
+            cancellation).ConfigureAwait(false);
     }
 
     private static ParallelOptions Some(CancellationToken cancellation) => new() { MaxDegreeOfParallelism = PiecesAtOnce, CancellationToken = cancellation };
@@ -200,7 +209,7 @@ internal sealed class ExportDevice : IDisposable
         }
     }
 
-    private async Task<List<uint>> PagesAsync(Piece piece, CancellationToken cancellation)
+    private async ValueTask<List<uint>> PagesAsync(Piece piece, CancellationToken cancellation)
     {
         var pages = new List<uint>();
         var end = piece.First + (uint)piece.Pages;

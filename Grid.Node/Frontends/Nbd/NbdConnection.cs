@@ -73,7 +73,7 @@ internal sealed class NbdConnection(NbdServer server, ConnectionContext context,
             var step = NegotiationStep.Haggle;
             var found = NegotiationRead.NeedMore;
             while (step == NegotiationStep.Haggle && (found = _negotiation.TryRead(ref input, out var option)) == NegotiationRead.Option)
-                step = await AnswerAsync(option, patience.Token).ConfigureAwait(false);
+                step = await AnswerAsync(option, patience).ConfigureAwait(false);
             _input.AdvanceTo(input.Start, step == NegotiationStep.Haggle ? input.End : input.Start);
             if (found == NegotiationRead.Broken || step == NegotiationStep.Close)
             {
@@ -87,8 +87,9 @@ internal sealed class NbdConnection(NbdServer server, ConnectionContext context,
         }
     }
 
-    private async Task<NegotiationStep> AnswerAsync(OptionRequest option, CancellationToken cancellation)
+    private async Task<NegotiationStep> AnswerAsync(OptionRequest option, CancellationTokenSource patience)
     {
+        var cancellation = patience.Token;
         var answer = new ArrayBufferWriter<byte>();
         NegotiationStep step;
         try
@@ -98,6 +99,8 @@ internal sealed class NbdConnection(NbdServer server, ConnectionContext context,
             if (step == NegotiationStep.Transmission)
             {
                 var name = _negotiation.Terms!.Export.Name;
+                // Requests of connections that were lost may take as long as a request does.
+                patience.CancelAfter(HandshakeTimeout + server.Settings.RequestTimeout);
                 Volatile.Write(ref _run, await server.OpenAsync(exports.First(export => export.Name == name), cancellation).ConfigureAwait(false));
             }
         }
