@@ -177,7 +177,7 @@ public sealed class ClientTests(NbdNode shared, ITestOutputHelper output) : NbdT
             fails(t.connect_uri, errno.ENOTSUP, "{{uri}}")
             print("all as it must be")
             """;
-        Assert.Contains("all as it must be", (await RunAsync("nbdsh", "-c", script)).Succeeds().Text);
+        Assert.Contains("all as it must be", (await Tool.NbdshAsync(Output, "-c", script)).Succeeds().Text);
     }
 
     [Fact]

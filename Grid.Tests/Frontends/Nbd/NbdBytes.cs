@@ -96,11 +96,11 @@ internal static class NbdBytes
 internal sealed class PureSession(IReadOnlyList<ExportFacts> exports, bool hasTls = false)
 {
     private readonly Negotiation _negotiation = new(hasTls);
-    private readonly byte[] _device = new byte[exports.Max(export => (long)export.SizeBytes)];
     private readonly ArrayBufferWriter<byte> _output = new();
     private RequestReader? _requests;
     private byte[] _pending = [];
     private byte[]? _data;
+    private byte[]? _device;
 
     /// <summary>Whether the server has closed the connection.</summary>
     public bool IsClosed { get; private set; }
@@ -181,6 +181,7 @@ internal sealed class PureSession(IReadOnlyList<ExportFacts> exports, bool hasTl
     private NbdReply CarryOut(NbdRequest request)
     {
         // A range that was let through and is not in the device throws here.
+        _device ??= new byte[exports.Max(export => (long)export.SizeBytes)];
         var range = request.Command == NbdCommand.Flush ? default : _device.AsSpan((int)request.Offset, (int)request.LengthBytes);
         switch (request.Command)
         {

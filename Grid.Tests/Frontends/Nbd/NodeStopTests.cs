@@ -41,6 +41,28 @@ public sealed class NodeStopTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task A_client_that_reconnects_goes_on_when_its_node_was_killed_and_is_back()
+    {
+        var port = PostgresTools.FreePort();
+        await using var node = await NodeProcess.StartAsync(NbdNode.Setup.With("grid.nbd.port", $"{port}"), output);
+        await CreateAsync(node, "disk", 64 << 20);
+        var running = Tool.RunAsync(
+            output, "qemu-io", "--image-opts", $"driver=nbd,server.type=inet,server.host=127.0.0.1,server.port={port},export=disk,reconnect-delay=100",
+            "-c", "write -P 1 0 1M", "-c", "sleep 2000", "-c", "write -P 2 512k 1M", "-c", "read -P 1 0 512k", "-c", "read -P 2 512k 1M", "-c", "flush");
+        await using (var client = await node.ConnectAsync())
+        {
+            var pool = await client.OpenPoolAsync("nbd-disk");
+            await Eventually.TrueAsync(async () => (await pool.ReadAsync(NbdExport.ObjectOf(0), 255)).Hit, "the first write is there", TimeSpan.FromSeconds(30));
+        }
+
+        await node.Kill9Async();
+        await node.RestartAsync();
+        var run = (await running).Succeeds();
+        Assert.DoesNotContain("failed", run.Text, StringComparison.OrdinalIgnoreCase);
+        Assert.Equal(2, run.Text.Split("read 1048576/1048576").Length);
+    }
+
+    [Fact]
     public async Task With_a_certificate_devices_are_served_over_TLS_to_clients_with_one()
     {
         using var folder = new TestFolder();
@@ -68,7 +90,7 @@ public sealed class NodeStopTests(ITestOutputHelper output)
         string Uri(string certificates) => $"nbds://127.0.0.1:{node.Ports.Nbd}/disk?tls-certificates={folder.Combine(certificates)}";
         (await Tool.RunAsync(output, "nbdcopy", image, Uri("own"))).Succeeds();
         Assert.Contains("protocol: newstyle-fixed with TLS", (await Tool.RunAsync(output, "nbdinfo", Uri("own"))).Succeeds().Text);
-        (await Tool.RunAsync(output, "nbdsh", "-u", Uri("own"), "-c", $"assert h.pread({1 << 20}, {5 << 20}) == open('{image}', 'rb').read()[{5 << 20}:{6 << 20}]")).Succeeds();
+        (await Tool.NbdshAsync(output, "-c", "h.set_uri_allow_local_file(True)", "-c", $"h.connect_uri('{Uri("own")}')", "-c", $"assert h.pread({1 << 20}, {5 << 20}) == open('{image}', 'rb').read()[{5 << 20}:{6 << 20}]")).Succeeds();
         Assert.NotEqual(0, (await Tool.RunAsync(output, "nbdinfo", $"nbd://127.0.0.1:{node.Ports.Nbd}/disk")).Code);
         Assert.NotEqual(0, (await Tool.RunAsync(output, "nbdinfo", Uri("strange"))).Code);
     }

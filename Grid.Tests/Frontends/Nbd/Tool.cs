@@ -39,6 +39,9 @@ public sealed record Tool(int Code, string Text)
         }
     }
 
+    /// <summary>Runs nbdsh, with the Python that Debian's libnbd is for: another one may come first in the path.</summary>
+    public static Task<Tool> NbdshAsync(ITestOutputHelper output, params string[] arguments) => RunAsync(output, "/usr/bin/python3", ["-m", "nbd", .. arguments]);
+
     /// <summary>Asserts that it succeeded, and gives itself back.</summary>
     public Tool Succeeds()
     {
