@@ -70,6 +70,7 @@ internal static class GridCommand
         Add(TreeCommands.List(global), TreeCommands.ListExamples);
         Add(ExportCommand.Create(global), ExportCommand.Examples);
         Add(ImportCommand.Create(global), ImportCommand.Examples);
+        Add(NbdCommands.Create(global), NbdCommands.Examples);
         Add(VerifyCommand.Create(global), VerifyCommand.Examples);
         Add(StatusCommand.Create(global), StatusCommand.Examples);
         Add(ShardsCommand.Create(global), ShardsCommand.Examples);

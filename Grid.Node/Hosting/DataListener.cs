@@ -67,7 +67,7 @@ internal sealed class DataListener : IAsyncDisposable
     public ValueTask DisposeAsync() => _app.DisposeAsync();
 
     // Accepted sockets inherit the options, so that a peer that vanished without a word does not hold its connection for ever.
-    private static Socket Listen(EndPoint endPoint, TimeSpan keepAlive)
+    internal static Socket Listen(EndPoint endPoint, TimeSpan keepAlive)
     {
         var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint);
         socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);

@@ -31,6 +31,9 @@ public sealed record GridSettings
     /// <summary><c>grid.stop</c>.</summary>
     public required StopSettings Stop { get; init; }
 
+    /// <summary><c>grid.nbd</c>.</summary>
+    public required NbdSettings Nbd { get; init; }
+
     /// <summary><c>grid.log</c>.</summary>
     public required LogSettings Log { get; init; }
 
@@ -192,6 +195,40 @@ public sealed record StopSettings(TimeSpan Timeout)
     /// <summary>What one part of the stop may take at most: the clients' leaving, the fetching of kept pages, the giving away of shards.</summary>
     public TimeSpan Part => Timeout / 4;
 }
+
+/// <summary>The block devices over NBD.</summary>
+public sealed record NbdSettings
+{
+    /// <summary>Whether they are served.</summary>
+    public required bool Enabled { get; init; }
+
+    /// <summary>Address to listen on.</summary>
+    public required string Host { get; init; }
+
+    /// <summary>Port to listen on; 0: a free one.</summary>
+    public required int Port { get; init; }
+
+    /// <summary>Most connections at a time.</summary>
+    public required int MaxConnections { get; init; }
+
+    /// <summary>How long a request is tried.</summary>
+    public required TimeSpan RequestTimeout { get; init; }
+
+    /// <summary>Bytes of requests under way, over all connections.</summary>
+    public required long BufferBytes { get; init; }
+
+    /// <summary>Silence after which TCP probes the peer.</summary>
+    public required TimeSpan KeepAlive { get; init; }
+
+    /// <summary>Certificates.</summary>
+    public required NbdTlsSettings Tls { get; init; }
+}
+
+/// <summary>TLS of the block devices.</summary>
+/// <param name="CertificateFile">PEM file of the certificate and those that lead to its authority; empty: no TLS.</param>
+/// <param name="KeyFile">PEM file of its key; empty: the certificate's file has it.</param>
+/// <param name="ClientAuthorityFile">PEM file of the authorities of which a client must have a certificate; empty: it needs none.</param>
+public sealed record NbdTlsSettings(string CertificateFile, string KeyFile, string ClientAuthorityFile);
 
 /// <summary>What is printed.</summary>
 /// <param name="Level">Least severe level of the node's own messages.</param>

@@ -39,6 +39,7 @@ internal static partial class GridSettingsReader
                 read.Duration("grid.objects.passivate-after", Second, TimeSpan.FromHours(24)),
                 read.Duration("grid.objects.activate-timeout", Tenth, TimeSpan.FromMinutes(10))),
             Stop = new StopSettings(read.Duration("grid.stop.timeout", Second, Hour)),
+            Nbd = Nbd(read),
             Log = new LogSettings(read.OneOf<LogLevel>("grid.log.level"), read.OneOf<LogLevel>("grid.log.akka-level")),
             AkkaOverrides = layers.Akka,
         };
@@ -161,6 +162,24 @@ internal static partial class GridSettingsReader
         };
     }
 
+    private static NbdSettings Nbd(SettingReader read)
+    {
+        var tls = new NbdTlsSettings(read.Text("grid.nbd.tls.certificate-file"), read.Text("grid.nbd.tls.key-file"), read.Text("grid.nbd.tls.client-authority-file"));
+        if (tls.CertificateFile.Length == 0 && (tls.KeyFile.Length > 0 || tls.ClientAuthorityFile.Length > 0))
+            throw read.Bad("grid.nbd.tls.certificate-file", "must be set with grid.nbd.tls.key-file or grid.nbd.tls.client-authority-file: there is no TLS without it");
+        return new NbdSettings
+        {
+            Enabled = read.Switch("grid.nbd.enabled"),
+            Host = Host(read, "grid.nbd.host"),
+            Port = read.Number("grid.nbd.port", 0, 65535),
+            MaxConnections = read.Number("grid.nbd.max-connections", 1, 65536),
+            RequestTimeout = read.Duration("grid.nbd.request-timeout", Second, Hour),
+            BufferBytes = read.Bytes("grid.nbd.buffers", 64 << 20, 1L << 40),
+            KeepAlive = read.Duration("grid.nbd.keep-alive", Second, Hour),
+            Tls = tls,
+        };
+    }
+
     private static string ConnectionString(SettingReader read)
     {
         const string path = "grid.journal.connection-string-file";
@@ -187,6 +206,7 @@ internal static partial class GridSettingsReader
         [
             ("grid.gateway.port", settings.Gateway.Host, settings.Gateway.Port),
             ("grid.admin.port", settings.Admin.Host, settings.Admin.Port),
+            ("grid.nbd.port", settings.Nbd.Host, settings.Nbd.Enabled ? settings.Nbd.Port : 0),
             ("grid.cluster.port", settings.Cluster.BindHost, settings.Cluster.Port),
             ("grid.cluster.formation.contact-port", settings.Cluster.BindHost, settings.Cluster.Formation.Service.Length > 0 ? settings.Cluster.Formation.ContactPort : 0),
         ];

@@ -65,10 +65,11 @@ internal sealed class NodeProcess(GridSettings settings, string? portsFile, ILog
         await using var admin = await AdminServer.StartAsync(settings, _readiness, metrics, node, loggers, signals.Stop);
         admin.RequestStop = RequestStop;
         await using var data = await DataListener.StartAsync(settings.Gateway, node.OnConnectedAsync, node.CountBuffers, loggers, signals.Stop);
+        await using var nbd = await NbdListener.StartAsync(settings.Nbd, loggers, signals.Stop);
         var exit = ExitCodes.Ok;
         try
         {
-            exit = await ServeAsync(node, admin, data);
+            exit = await ServeAsync(node, admin, data, nbd);
         }
         catch (OperationCanceledException) when (signals.Stop.IsCancellationRequested)
         {
@@ -76,14 +77,14 @@ internal sealed class NodeProcess(GridSettings settings, string? portsFile, ILog
         }
         finally
         {
-            if (!await StopAsync(node, admin, data)) exit = Math.Max(exit, ExitCodes.Failure);
+            if (!await StopAsync(node, admin, data, nbd)) exit = Math.Max(exit, ExitCodes.Failure);
         }
         if (exit == ExitCodes.Ok) _log.LogInformation("Stopped");
         return exit;
     }
 
     /// <summary>Serves until a signal asks to stop (0) or the node ends by itself.</summary>
-    private async Task<int> ServeAsync(GridNode node, AdminServer admin, DataListener data)
+    private async Task<int> ServeAsync(GridNode node, AdminServer admin, DataListener data, NbdListener? nbd)
     {
         var (gateway, journal) = (settings.Gateway, settings.Journal);
         var dataAddress = Binding.Text(gateway.Host, data.Port);
@@ -97,11 +98,12 @@ internal sealed class NodeProcess(GridSettings settings, string? portsFile, ILog
         await await Task.WhenAny(starting, node.Ended);
         if (!node.Ended.IsCompleted)
         {
+            if (nbd != null) await nbd.ServeAsync(Binding.Text(GridSettingsReader.IsWildcard(gateway.Host) ? "localhost" : gateway.Host, data.Port), node.CountBuffers, signals.Stop);
             admin.Addresses = admin.Addresses with { Cluster = Binding.Text(settings.Cluster.Host, node.ClusterPort) };
             _readiness.Phase = NodePhase.Serving;
-            if (portsFile != null) WritePorts(portsFile, data.Port, admin.Port, node.ClusterPort);
+            if (portsFile != null) WritePorts(portsFile, data.Port, admin.Port, node.ClusterPort, nbd?.Port);
             await Console.Out.WriteLineAsync(
-                $"grid node {settings.Node.Name} serving data on {dataAddress}, admin on http://{adminAddress} (memory limit {settings.Memory.LimitBytes >> 20} MiB, journal {journal})");
+                $"grid node {settings.Node.Name} serving data on {dataAddress}, admin on http://{adminAddress} (memory limit {settings.Memory.LimitBytes >> 20} MiB, journal {journal}){(nbd == null ? "" : $", NBD on {Binding.Text(settings.Nbd.Host, nbd.Port)}")}");
             await Task.WhenAny(signals.StopRequested, node.Ended);
         }
         if (!node.Ended.IsCompleted) return ExitCodes.Ok;
@@ -120,13 +122,15 @@ internal sealed class NodeProcess(GridSettings settings, string? portsFile, ILog
 
     /// <summary>Answers what there is, leaves the cluster, ends.</summary>
     /// <returns>Whether it came to an end in time.</returns>
-    private async Task<bool> StopAsync(GridNode node, AdminServer admin, DataListener data)
+    private async Task<bool> StopAsync(GridNode node, AdminServer admin, DataListener data, NbdListener? nbd)
     {
         _readiness.Phase = NodePhase.Draining;
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(signals.Hurry);
         timeout.CancelAfter(settings.Stop.Timeout);
         try
         {
+            // First, while the node serves: block devices must answer what they were asked, and their clients go to another node.
+            if (nbd != null) await nbd.StopAsync(timeout.Token);
             // With others there is somebody to hand over to: clients are served until that is done. Alone there is nobody, so they are told at once.
             if (node.HasPeers) await node.LeaveAsync(timeout.Token);
             else await node.DrainAsync(timeout.Token);
@@ -144,11 +148,11 @@ internal sealed class NodeProcess(GridSettings settings, string? portsFile, ILog
         return false;
     }
 
-    private static void WritePorts(string path, int data, int admin, int cluster)
+    private static void WritePorts(string path, int data, int admin, int cluster, int? nbd)
     {
         // Renamed into place: a reader sees all of it or nothing.
         var unfinished = $"{path}.{Environment.ProcessId}.tmp";
-        File.WriteAllText(unfinished, JsonSerializer.Serialize(new { data, admin, cluster }));
+        File.WriteAllText(unfinished, JsonSerializer.Serialize(new { data, admin, cluster, nbd }));
         File.Move(unfinished, path, overwrite: true);
     }
 

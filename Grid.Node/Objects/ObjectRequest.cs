@@ -149,6 +149,20 @@ internal sealed class ObjectRequest(IRequestSink sink) : IBearsPages
         }
     }
 
+    /// <summary>Pages that it puts.</summary>
+    public int PutCount
+    {
+        get
+        {
+            if (Opcode == Opcode.Put) return 1;
+            var puts = 0;
+            if (Opcode != Opcode.WriteBatch) return puts;
+            for (var i = 0; i < Count; i++)
+                if (!Entries[i].IsFlush) puts++;
+            return puts;
+        }
+    }
+
     /// <summary>Whether an entry stores a page: it is a put, and not refused.</summary>
     public bool Stores(int i) => Refusal == RefusalReason.None && (Opcode == Opcode.Put || (Opcode == Opcode.WriteBatch && !Entries[i].IsFlush));
 

@@ -177,7 +177,8 @@ internal sealed class PersistentObject : ObjectActor
         }
 
         var open = _pending.Open;
-        var bytes = request.HasPuts ? request.EntryCount * Pool.Options.PageSizeBytes : 0;
+        // Flushes take no bytes: counted with them, a batch that is allowed would never fit an event and wait for ever.
+        var bytes = request.PutCount * Pool.Options.PageSizeBytes;
         if ((open.PageBytes > 0 && open.PageBytes + bytes > Services.Limits.EventTargetBytes) || !open.Event.HasRoomFor(request.EntryCount, bytes))
         {
             _backlog.Enqueue(request);

@@ -82,6 +82,23 @@ public abstract class BatchTests(SharedNode shared, ITestOutputHelper output) : 
         await pool.AssertMissAsync(id, 1);
     }
 
+    [Theory]
+    [InlineData(PoolKind.Ephemeral, 4096)]
+    [InlineData(PoolKind.Persistent, 4096)]
+    [InlineData(PoolKind.Ephemeral, 65536)]
+    [InlineData(PoolKind.Persistent, 65536)]
+    public async Task Flushes_beside_a_put_do_not_count_as_bytes(PoolKind kind, int size)
+    {
+        var pool = await NewPoolAsync(new PoolOptions { Kind = kind, Sharing = PoolSharing.Shared, PageSizeBytes = size });
+        var id = Names.Object();
+        await pool.StoreAsync(id, 255, PageBytes.Random(1, size));
+        var batch = new WriteBatch().Put(0, PageBytes.Random(2, size));
+        for (var index = 1u; index < 256; index++) batch.Flush(index);
+        Assert.Equal(BatchOutcome.Applied, (await pool.WriteBatchAsync(id, batch)).Outcome);
+        await pool.AssertHoldsAsync(id, 0, PageBytes.Random(2, size));
+        await pool.AssertMissAsync(id, 255);
+    }
+
     [Theory, MemberData(nameof(Kinds.All), MemberType = typeof(Kinds))]
     public async Task A_batch_that_names_an_index_twice_is_refused_whole_as_a_bad_argument(PoolKind kind, PoolSharing sharing)
     {

@@ -7,7 +7,7 @@ using Xunit.Abstractions;
 namespace Grid.Tests.Harness;
 
 /// <summary>The ports a node says it serves on.</summary>
-public sealed record NodePorts(int Data, int Admin, int Cluster);
+public sealed record NodePorts(int Data, int Admin, int Cluster, int? Nbd = null);
 
 /// <summary>
 /// The real node, in a process of its own. It is started with <c>hocon/test.conf</c> on free ports of 127.0.0.1, waited for until it serves,

@@ -72,6 +72,11 @@ public sealed class SettingRefusalTests
     [InlineData("grid.journal.event-target = 2MiB", "grid.journal.event-target")]
     [InlineData("grid.log.level = loud", "grid.log.level")]
     [InlineData("grid.log.level = none", "grid.log.level")]
+    [InlineData("grid.nbd.enabled = maybe", "grid.nbd.enabled")]
+    [InlineData("grid.nbd.port = 65536", "grid.nbd.port")]
+    [InlineData("grid.nbd.request-timeout = 100ms", "grid.nbd.request-timeout")]
+    [InlineData("grid.nbd.buffers = 1MiB", "grid.nbd.buffers")]
+    [InlineData("grid.nbd.tls.key-file = key.pem", "grid.nbd.tls.certificate-file")]
     [InlineData("grid.stop.timeout = 10ms", "grid.stop.timeout")]
     public void A_value_of_the_wrong_type_or_out_of_range_is_refused_by_name(string hocon, string name)
     {
@@ -82,6 +87,7 @@ public sealed class SettingRefusalTests
     [InlineData("grid.gateway.port = 7071", "grid.admin.port", "grid.gateway.port")]
     [InlineData("grid.admin { host = \"0.0.0.0\", port = 7070 }", "grid.admin.port", "grid.gateway.port")]
     [InlineData("grid.cluster.port = 7071", "grid.cluster.port", "grid.admin.port")]
+    [InlineData("grid.nbd { enabled = on, port = 7070 }", "grid.nbd.port", "grid.gateway.port")]
     [InlineData("grid.cluster { host = node, bind-host = \"0.0.0.0\", port = 7071 }", "grid.cluster.port", "grid.admin.port")]
     [InlineData("grid.gateway.host = \"0.0.0.0\"", "grid.gateway.public-address", "grid.gateway.host")]
     [InlineData("grid.cluster.host = \"0.0.0.0\"", "grid.cluster.host", "address")]

@@ -173,6 +173,6 @@ public sealed partial class TidyTests
     [GeneratedRegex(@"^\s*[a-z-]+ = ")]
     private static partial Regex SettingLine();
 
-    [GeneratedRegex(@"(?<![\w./-])grid\.(node|gateway|admin|cluster|memory|journal|objects|stop|log)\.[a-z_-]+(\.[a-z_-]+)*")]
+    [GeneratedRegex(@"(?<![\w./-])grid\.(node|gateway|admin|cluster|memory|journal|objects|nbd|stop|log)\.[a-z_-]+(\.[a-z_-]+)*")]
     private static partial Regex SettingMention();
 }
