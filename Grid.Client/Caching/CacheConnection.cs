@@ -3,12 +3,15 @@ using Microsoft.Extensions.Logging;
 namespace Grid.Client;
 
 /// <summary>
-/// The client and pool of a cache, opened when it is first used, so that a grid that is down keeps no program from starting. What fails is tried again by the next call.
+/// The client and pool of a cache, opened when it is first used, so that a grid that is down keeps no program from starting. Callers that come meanwhile wait for one attempt and share what comes
+/// of it; after a failure the next call tries again.
 /// </summary>
 internal sealed class CacheConnection(GridCacheOptions options, ILogger logger) : IAsyncDisposable
 {
-    private readonly SemaphoreSlim _gate = new(1, 1);
+    private readonly CancellationTokenSource _closing = new();
+    private readonly Lock _gate = new();
     private GridClient? _client;
+    private Task<CachePages>? _opening;
     private volatile CachePages? _pages;
     private volatile bool _isDisposed;
 
@@ -20,7 +23,7 @@ internal sealed class CacheConnection(GridCacheOptions options, ILogger logger) 
     {
         ObjectDisposedException.ThrowIf(_isDisposed, typeof(GridDistributedCache));
         cancellationToken.ThrowIfCancellationRequested();
-        return _pages is { } pages ? new ValueTask<CachePages>(pages) : OpenSlowlyAsync(cancellationToken);
+        return _pages is { } pages ? new ValueTask<CachePages>(pages) : new ValueTask<CachePages>(Opening().WaitAsync(cancellationToken));
     }
 
     /// <summary>Forgets a pool that was destroyed, so that the next call opens or creates one. Always true.</summary>
@@ -32,53 +35,50 @@ internal sealed class CacheConnection(GridCacheOptions options, ILogger logger) 
 
     public async ValueTask DisposeAsync()
     {
-        await _gate.WaitAsync().ConfigureAwait(false);
-        try
+        Task? opening;
+        lock (_gate)
         {
+            if (_isDisposed) return;
             _isDisposed = true;
-            _pages = null;
-            if (_client is not null && options.ClientFactory is null) await _client.DisposeAsync().ConfigureAwait(false);
-            _client = null;
+            opening = _opening;
         }
-        finally
-        {
-            _gate.Release();
-        }
+
+        await _closing.CancelAsync().ConfigureAwait(false);
+        // What came of the attempt its callers know.
+        if (opening is not null) await opening.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _pages = null;
+        if (_client is not null && options.ClientFactory is null) await _client.DisposeAsync().ConfigureAwait(false);
+        _closing.Dispose();
     }
 
-    private async ValueTask<CachePages> OpenSlowlyAsync(CancellationToken cancellationToken)
+    private Task<CachePages> Opening()
     {
-        await _gate.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
+        lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_isDisposed, typeof(GridDistributedCache));
-            if (_pages is { } others) return others;
-            _client ??= options.ClientFactory is { } factory
-                ? await factory(cancellationToken).ConfigureAwait(false)
-                : await GridClient.ConnectAsync(options.Connection(), cancellationToken).ConfigureAwait(false);
-            var pool = await JoinAsync(_client, cancellationToken).ConfigureAwait(false);
-            logger.Opened(pool.Name, pool.Info.Options.Kind, pool.PageSizeBytes);
-            return _pages = new CachePages(pool, logger);
-        }
-        catch (ObjectDisposedException) when (!_isDisposed && options.ClientFactory is not null)
-        {
-            // The factory's client was closed by its owner: the next call asks for another.
-            _client = null;
-            throw;
-        }
-        finally
-        {
-            _gate.Release();
+            if (_opening is { IsCompleted: false }) return _opening;
+            return _opening = Task.Run(OpenOnceAsync);
         }
     }
 
-    private async ValueTask<Pool> JoinAsync(GridClient client, CancellationToken cancellationToken)
+    private async Task<CachePages> OpenOnceAsync()
+    {
+        if (_pages is { } opened) return opened;
+        _client ??= options.ClientFactory is { } factory
+            ? await factory(_closing.Token).ConfigureAwait(false)
+            : await GridClient.ConnectAsync(options.Connection(), _closing.Token).ConfigureAwait(false);
+        var pool = await JoinAsync(_client).ConfigureAwait(false);
+        logger.Opened(pool.Name, pool.Info.Options.Kind, pool.PageSizeBytes);
+        return _pages = new CachePages(pool, logger);
+    }
+
+    private async ValueTask<Pool> JoinAsync(GridClient client)
     {
         for (var attempt = 0; ; attempt++)
         {
             try
             {
-                return await client.OpenPoolAsync(options.Pool, cancellationToken).ConfigureAwait(false);
+                return await client.OpenPoolAsync(options.Pool, _closing.Token).ConfigureAwait(false);
             }
             catch (NoSuchPoolException) when (options.NewPool is not null && attempt < 3)
             {
@@ -87,7 +87,7 @@ internal sealed class CacheConnection(GridCacheOptions options, ILogger logger) 
 
             try
             {
-                return await client.CreatePoolAsync(options.Pool, options.NewPool, cancellationToken).ConfigureAwait(false);
+                return await client.CreatePoolAsync(options.Pool, options.NewPool, _closing.Token).ConfigureAwait(false);
             }
             catch (PoolExistsException)
             {

@@ -95,8 +95,9 @@ internal sealed class CacheSweeper(CacheConnection connection, CacheLayout layou
         {
             await SweepIfDueAsync(_stopping.Token).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is GridException or ObjectDisposedException)
+        catch (Exception e) when (!_stopping.IsCancellationRequested)
         {
+            // Whatever it is: the next turn comes.
             logger.NotSwept(e);
         }
     }

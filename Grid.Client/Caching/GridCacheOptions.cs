@@ -17,7 +17,7 @@ public sealed class GridCacheOptions
     /// <summary>The grid. The cache opens and closes the connection.</summary>
     public GridClientOptions? Client { get; set; }
 
-    /// <summary>Gives the client to use; called when the cache is first used, and again after it failed. The client stays its giver's: the cache does not close it.</summary>
+    /// <summary>Gives the client to use; called when the cache is first used, and again if that failed. The client stays its giver's: the cache does not close it, and works as long as it is open.</summary>
     public Func<CancellationToken, ValueTask<GridClient>>? ClientFactory { get; set; }
 
     /// <summary>The name of the pool that holds the values; <c>cache</c> by default. Caches of many programs may share a pool.</summary>
