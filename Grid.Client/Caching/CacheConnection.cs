@@ -69,7 +69,7 @@ internal sealed class CacheConnection(GridCacheOptions options, ILogger logger) 
             : await GridClient.ConnectAsync(options.Connection(), _closing.Token).ConfigureAwait(false);
         var pool = await JoinAsync(_client).ConfigureAwait(false);
         logger.Opened(pool.Name, pool.Info.Options.Kind, pool.PageSizeBytes);
-        return _pages = new CachePages(pool, logger);
+        return _pages = new CachePages(pool, options.ValueBits, logger);
     }
 
     private async ValueTask<Pool> JoinAsync(GridClient client)

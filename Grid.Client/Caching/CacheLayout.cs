@@ -14,7 +14,9 @@ internal readonly record struct PageRun(uint First, int Count)
     public uint this[int page] => First + (uint)page;
 
     /// <summary>A run at a random place. Whoever puts into it looks whether it is free, and puts on the condition that it still is.</summary>
-    public static PageRun Random(int pages) => new(CacheLayout.FirstValueIndex + (uint)System.Random.Shared.NextInt64((1L << 31) - pages + 1), pages);
+    /// <param name="pages">Its pages.</param>
+    /// <param name="roomBits">How many pages there is room for: a power of two.</param>
+    public static PageRun Random(int pages, int roomBits) => new(CacheLayout.FirstValueIndex + (uint)System.Random.Shared.NextInt64((1L << roomBits) - pages + 1), pages);
 
     public PageRun Part(int from, int count) => new(this[from], count);
 

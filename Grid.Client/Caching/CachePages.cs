@@ -8,11 +8,14 @@ namespace Grid.Client;
 /// The few operations on pages that the cache is made of. Every change of a slot is one batch on the condition that nobody changed the slot since it was read; pages that the slot names no more
 /// are flushed with it, or, if they are too many, right after it.
 /// </summary>
-internal sealed class CachePages(Pool pool, ILogger logger)
+internal sealed class CachePages(Pool pool, int roomBits, ILogger logger)
 {
     public int PageBytes => pool.PageSizeBytes;
 
     public string PoolName => pool.Name;
+
+    /// <summary>The binary logarithm of how many pages of values an object has room for.</summary>
+    public int RoomBits => roomBits;
 
     /// <summary>The most pages of a batch.</summary>
     public int BatchPages { get; } = Math.Min(ProtocolLimits.MaxBatchPages, ProtocolLimits.MaxBatchBytes / pool.PageSizeBytes);
@@ -132,18 +135,23 @@ internal sealed class CachePages(Pool pool, ILogger logger)
         }
     }
 
-    /// <summary>Flushes pages, unless somebody put, flushed or took any of them since the version.</summary>
+    /// <summary>Flushes pages, unless somebody put, flushed or took them since the version.</summary>
     /// <returns>How many pages the batches held that were applied.</returns>
     public async ValueTask<int> FlushAsync(ObjectId obj, ReadOnlyMemory<uint> indexes, ObjectVersion onlyIf, CancellationToken cancellationToken)
     {
         var flushed = 0;
-        for (var at = 0; at < indexes.Length; at += ProtocolLimits.MaxBatchPages)
+        for (var at = 0; at < indexes.Length; at += BatchPages)
         {
-            var piece = indexes[at..Math.Min(indexes.Length, at + ProtocolLimits.MaxBatchPages)];
-            var batch = new WriteBatch();
-            foreach (var index in piece.Span) batch.Flush(index);
-            var result = await pool.WriteBatchAsync(obj, batch, onlyIf, null, cancellationToken).ConfigureAwait(false);
-            if (result.Outcome == BatchOutcome.Applied) flushed += piece.Length;
+            var piece = indexes[at..Math.Min(indexes.Length, at + BatchPages)];
+            if (await TryFlushAsync(obj, piece, onlyIf, cancellationToken).ConfigureAwait(false))
+            {
+                flushed += piece.Length;
+                continue;
+            }
+
+            // Of pages that are not there the node may not be able to tell whether they changed since; of those that are it is.
+            var there = await ThereAsync(obj, piece, cancellationToken).ConfigureAwait(false);
+            if (there.Length > 0 && await TryFlushAsync(obj, there, onlyIf, cancellationToken).ConfigureAwait(false)) flushed += there.Length;
         }
 
         return flushed;
@@ -177,6 +185,28 @@ internal sealed class CachePages(Pool pool, ILogger logger)
         catch (Exception e) when (e is GridException or OperationCanceledException)
         {
             logger.PagesLeft(indexes.Length, pool.Name, obj, e);
+        }
+    }
+
+    private async ValueTask<bool> TryFlushAsync(ObjectId obj, ReadOnlyMemory<uint> indexes, ObjectVersion onlyIf, CancellationToken cancellationToken)
+    {
+        var batch = new WriteBatch();
+        foreach (var index in indexes.Span) batch.Flush(index);
+        return (await pool.WriteBatchAsync(obj, batch, onlyIf, null, cancellationToken).ConfigureAwait(false)).Outcome == BatchOutcome.Applied;
+    }
+
+    /// <summary>Those of some pages that are there: at most <see cref="BatchPages"/>.</summary>
+    private async ValueTask<uint[]> ThereAsync(ObjectId obj, ReadOnlyMemory<uint> indexes, CancellationToken cancellationToken)
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(indexes.Length * PageBytes);
+        try
+        {
+            var result = await pool.GetBatchAsync(obj, indexes, buffer, GetMode.Keep, null, null, cancellationToken).ConfigureAwait(false);
+            return [.. indexes.ToArray().Where((_, i) => result.Hits[i])];
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
         }
     }
 

@@ -26,7 +26,7 @@ internal sealed class CacheWrite(CachePages pages, CacheKey key, PagedValue valu
         var count = length <= CacheSlot.InlineMaxBytes(pages.PageBytes) ? 0 : CacheEntry.PagesOf(length, pages.PageBytes);
         for (; ; await _turns.NextAsync(cancellationToken).ConfigureAwait(false))
         {
-            var run = count == 0 ? default : PageRun.Random(count);
+            var run = count == 0 ? default : PageRun.Random(count, pages.RoomBits);
             var outcome = count < pages.BatchPages
                 ? await AtOnceAsync(run, cancellationToken).ConfigureAwait(false)
                 : await InPiecesAsync(run, cancellationToken).ConfigureAwait(false);

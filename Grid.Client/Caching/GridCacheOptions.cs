@@ -53,6 +53,9 @@ public sealed class GridCacheOptions
     /// <summary>Test aid: how many bits of a key's hash choose its slot in the object, 0 to 31. Fewer bits, more keys that meet.</summary>
     internal int SlotBits { get; set; } = 31;
 
+    /// <summary>Test aid: how many bits of room values' pages have in an object, at most 31. Less room, more values that are in each other's way.</summary>
+    internal int ValueBits { get; set; } = 31;
+
     /// <summary>What is wrong with these options, a text per mistake; empty when nothing is.</summary>
     internal IEnumerable<string> Mistakes()
     {

@@ -76,5 +76,15 @@ public sealed class HybridCacheTests(SharedNode shared, ITestOutputHelper output
         Assert.Equal(2, await cache.GetOrCreateAsync("k", _ => ValueTask.FromResult(2), brief));
     }
 
+    [Fact]
+    public async Task When_the_grid_is_down_values_are_computed()
+    {
+        var services = new ServiceCollection();
+        services.AddGridDistributedCache(options => options.ConnectionString = "grid://127.0.0.1:1?connect-timeout=1s");
+        services.AddHybridCache();
+        await using var program = services.BuildServiceProvider();
+        Assert.Equal(7, await program.GetRequiredService<HybridCache>().GetOrCreateAsync("k", _ => ValueTask.FromResult(7)));
+    }
+
     private sealed record Report(int Number, string Text);
 }

@@ -102,6 +102,32 @@ public sealed class LargeValueTests(SharedNode shared, ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task Values_that_are_in_each_other_s_way_find_room_elsewhere()
+    {
+        // Room for 4096 pages, of which all values together take about a third: every other place that is tried is taken.
+        static void Narrow(GridCacheOptions options)
+        {
+            options.Objects = 1;
+            options.ValueBits = 12;
+        }
+
+        int[] sizes = [20_000, 300_000, 1_000_000, 1_300_000];
+        var caches = Enumerable.Range(0, 2).Select(_ => NewCache(Narrow)).ToArray();
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(async writer =>
+        {
+            for (var round = 0; round < 15; round++)
+            {
+                var value = Value((writer * 100) + round, sizes[(writer + round) % sizes.Length]);
+                await caches[writer % 2].SetAsync($"k{writer}", value, Forever);
+                AssertEqual(value, await caches[(writer + 1) % 2].GetAsync($"k{writer}"));
+            }
+        }));
+        for (var writer = 0; writer < 8; writer++) AssertEqual(Value((writer * 100) + 14, sizes[(writer + 14) % sizes.Length]), await caches[0].GetAsync($"k{writer}"));
+        for (var writer = 0; writer < 8; writer++) await caches[0].RemoveAsync($"k{writer}");
+        Assert.Equal(0, await PagesAsync());
+    }
+
+    [Fact]
     public async Task A_value_that_lost_a_page_is_a_miss_and_the_rest_of_it_goes()
     {
         var cache = NewCache();

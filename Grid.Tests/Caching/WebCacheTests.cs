@@ -71,7 +71,14 @@ public sealed class WebCacheTests(SharedNode shared, ITestOutputHelper output) :
         return (answer.GetProperty("count").GetInt32(), answer.GetProperty("process").GetInt32());
     }
 
-    private static Task<string> NewsAsync(HttpClient client, DotnetProcess instance) => client.GetStringAsync(Url(instance, "/news"));
+    /// <summary>Asks as a load balancer does, by the site's name: the output cache keeps hosts apart.</summary>
+    private static async Task<string> NewsAsync(HttpClient client, DotnetProcess instance)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, Url(instance, "/news"));
+        request.Headers.Host = "news.example";
+        using var answer = await client.SendAsync(request);
+        return await answer.EnsureSuccessStatusCode().Content.ReadAsStringAsync();
+    }
 
     private static async Task<(long Value, int Process)> SquareAsync(HttpClient client, DotnetProcess instance, int number)
     {
