@@ -176,7 +176,7 @@ internal sealed class CachePages(Pool pool, int roomBits, ILogger logger)
     }
 
     /// <summary>Flushes what no entry names any more. The change it belongs to has taken effect: what fails here is garbage that the sweep finds, no failure of that change.</summary>
-    private async ValueTask ClearAsync(ObjectId obj, ReadOnlyMemory<uint> indexes, ObjectVersion onlyIf, CancellationToken cancellationToken)
+    public async ValueTask ClearAsync(ObjectId obj, ReadOnlyMemory<uint> indexes, ObjectVersion onlyIf, CancellationToken cancellationToken)
     {
         try
         {

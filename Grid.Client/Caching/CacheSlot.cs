@@ -49,9 +49,11 @@ internal sealed class CacheSlot
     /// <summary>With a changed form of one of its entries, of the same size, in the entry's place.</summary>
     public CacheSlot With(CacheEntry entry, CacheEntry changed) => new([.. Entries.Select(other => ReferenceEquals(other, entry) ? changed : other)]);
 
-    /// <summary>Runs of pages that this slot names and another does not.</summary>
+    /// <summary>
+    /// Runs of pages of values that this slot has and another does not. Not those of pending entries: where their writer has not put anything yet, others may have.
+    /// </summary>
     public IEnumerable<PageRun> RunsGoneIn(CacheSlot other, int pageBytes) =>
-        Entries.Where(entry => entry.State != CacheEntryState.Inline && other.Find(entry.Id) is null).Select(entry => entry.Run(pageBytes));
+        Entries.Where(entry => entry.State == CacheEntryState.Paged && other.Find(entry.Id) is null).Select(entry => entry.Run(pageBytes));
 
     /// <summary>Reads a slot. The entries' values stay in the page's buffer.</summary>
     /// <exception cref="FormatException">The page is no slot.</exception>

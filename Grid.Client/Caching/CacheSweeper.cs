@@ -153,11 +153,12 @@ internal sealed class CacheSweeper(CacheConnection connection, CacheLayout layou
     private async ValueTask<int> SweepSlotAsync(CachePages pages, SlotAddress at, List<PageRun> named, CancellationToken cancellationToken)
     {
         using var view = await pages.ReadSlotAsync(at, default, cancellationToken).ConfigureAwait(false);
-        named.AddRange(view.Slot.RunsGoneIn(CacheSlot.Empty, pages.PageBytes));
         var next = view.Slot.WithoutDead(time.GetUtcNow().UtcTicks);
-        if (ReferenceEquals(next, view.Slot)) return 0;
-        var outcome = await pages.ReplaceAsync(at, view, next, default, null, 0, cancellationToken).ConfigureAwait(false);
-        return outcome == BatchOutcome.Applied ? view.Slot.Entries.Count - next.Entries.Count : 0;
+        var isSwept = !ReferenceEquals(next, view.Slot)
+            && await pages.ReplaceAsync(at, view, next, default, null, 0, cancellationToken).ConfigureAwait(false) == BatchOutcome.Applied;
+        // What an interrupted writer announced names nothing any more: its pages are those that no other entry names. Expired values' pages went with them.
+        named.AddRange(view.Slot.Entries.Where(entry => !isSwept || !entry.IsPending || next.Find(entry.Id) is not null).Select(entry => entry.Run(pages.PageBytes)));
+        return isSwept ? view.Slot.Entries.Count - next.Entries.Count : 0;
     }
 
     private static bool IsNamed(List<PageRun> runs, uint index)

@@ -61,14 +61,15 @@ internal sealed class CacheWrite(CachePages pages, CacheKey key, PagedValue valu
                     at += count;
                     break;
                 case CacheSetOutcome.Refused:
-                    await WithdrawAsync(id, cancellationToken).ConfigureAwait(false);
+                    await WithdrawAsync(id, run.Part(0, at), withValue: true, cancellationToken).ConfigureAwait(false);
                     return CacheSetOutcome.Refused;
                 default:
+                    await WithdrawAsync(id, run.Part(0, at), withValue: false, cancellationToken).ConfigureAwait(false);
                     return null;
             }
         }
 
-        return await FinishAsync(id, run.Part(run.Count - last, last), run.Count - last, cancellationToken).ConfigureAwait(false);
+        return await FinishAsync(id, run, last, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Puts the first pages and the entry that says that the others come; null: not done, or unknown whether.</summary>
@@ -113,33 +114,48 @@ internal sealed class CacheWrite(CachePages pages, CacheKey key, PagedValue valu
         }
     }
 
-    /// <summary>Puts the last pages and makes the value visible; null: the announcement is gone.</summary>
-    private async ValueTask<CacheSetOutcome?> FinishAsync(ulong id, PageRun last, int firstPage, CancellationToken cancellationToken)
+    /// <summary>Puts the last pages and makes the value visible; null: the announcement is gone, or somebody else's pages are there.</summary>
+    private async ValueTask<CacheSetOutcome?> FinishAsync(ulong id, PageRun run, int lastPages, CancellationToken cancellationToken)
     {
+        var firstPage = run.Count - lastPages;
+        var (written, last) = (run.Part(0, firstPage), run.Part(firstPage, lastPages));
         for (var turn = new Turns("storing"); ; await turn.NextAsync(cancellationToken).ConfigureAwait(false))
         {
             using var view = await pages.ReadSlotAsync(At, last, cancellationToken).ConfigureAwait(false);
             var (outcome, there) = Look(view, id);
             var mine = view.Slot.Find(id);
-            if (outcome is not null || mine is null || !view.IsFree) return outcome;
+            if (outcome is not null || mine is null) return outcome;
+            if (!view.IsFree)
+            {
+                await WithdrawAsync(id, written, withValue: false, cancellationToken).ConfigureAwait(false);
+                return null;
+            }
+
             var entry = mine with { State = CacheEntryState.Paged, Lifetime = lifetime };
             var next = view.Slot.Without(mine).Without(there).WithoutDead(NowTicks).With(entry, pages.PageBytes);
             outcome = await ReplaceAsync(view, there, next, last, firstPage, cancellationToken).ConfigureAwait(false);
+            if (outcome == CacheSetOutcome.Refused) await pages.ClearAsync(At.Object, CachePages.Indexes(written), view.Version, cancellationToken).ConfigureAwait(false);
             if (outcome is not null) return outcome;
         }
     }
 
-    /// <summary>After a refusal: neither the old value nor a part of the new one stays.</summary>
-    private async ValueTask WithdrawAsync(ulong id, CancellationToken cancellationToken)
+    /// <summary>
+    /// Takes back what was announced and the pages that were put: after a refusal together with the value that was there before. While the announcement is there, nobody else has flushed these
+    /// pages or put others there.
+    /// </summary>
+    private async ValueTask WithdrawAsync(ulong id, PageRun written, bool withValue, CancellationToken cancellationToken)
     {
         for (var turn = new Turns("storing"); ; await turn.NextAsync(cancellationToken).ConfigureAwait(false))
         {
             using var view = await pages.ReadSlotAsync(At, default, cancellationToken).ConfigureAwait(false);
-            var next = view.Slot.Without(view.Slot.Find(id)).Without(view.Slot.Find(key.Hash));
+            var mine = view.Slot.Find(id);
+            var next = view.Slot.Without(mine).Without(withValue ? view.Slot.Find(key.Hash) : null);
             if (next.Entries.Count == view.Slot.Entries.Count) return;
             try
             {
-                if (await pages.ReplaceAsync(At, view, next, default, null, 0, cancellationToken).ConfigureAwait(false) != BatchOutcome.ConditionFailed) return;
+                if (await pages.ReplaceAsync(At, view, next, default, null, 0, cancellationToken).ConfigureAwait(false) == BatchOutcome.ConditionFailed) continue;
+                if (mine is not null) await pages.ClearAsync(At.Object, CachePages.Indexes(written), view.Version, cancellationToken).ConfigureAwait(false);
+                return;
             }
             catch (OutcomeUnknownException e)
             {
