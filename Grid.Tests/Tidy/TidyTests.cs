@@ -69,6 +69,7 @@ public sealed partial class TidyTests
     [Theory]
     [InlineData("Grid.Protocol", "")]
     [InlineData("Grid.Client", "Grid.Protocol")]
+    [InlineData("Grid.AspNetCore", "Grid.Protocol Grid.Client")]
     [InlineData("Grid.Node", "Grid.Protocol Grid.Client")]
     [InlineData("Grid.Cli", "Grid.Protocol Grid.Client")]
     public void Projects_depend_one_way(string project, string allowed)

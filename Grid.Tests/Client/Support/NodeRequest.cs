@@ -33,8 +33,11 @@ internal sealed class NodeRequest
     /// <summary>What follows the head; the whole body of a control request.</summary>
     public ReadOnlyMemory<byte> Rest { get; }
 
+    /// <summary>Whether it is carried out and the answer lost.</summary>
+    public bool IsUnanswered { get; set; }
+
     public ValueTask AnswerAsync(Status status, ReadOnlyMemory<byte> body, byte detail = 0) =>
-        Connection.SendAsync(FrameHeader.Answer(Opcode, Header.Correlation, status, body.Length, detail), body);
+        IsUnanswered ? default : Connection.SendAsync(FrameHeader.Answer(Opcode, Header.Correlation, status, body.Length, detail), body);
 
     /// <summary>An answer about an object: its version, then <paramref name="rest"/>.</summary>
     public ValueTask AnswerObjectAsync(Status status, ObjectVersion version, ReadOnlyMemory<byte> rest = default, byte detail = 0)
