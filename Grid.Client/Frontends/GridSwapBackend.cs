@@ -113,7 +113,9 @@ public sealed class GridSwapBackend : IFrontswapBackend
         return BitConverter.ToUInt64(bytes);
     }
 
-    private ObjectId ObjectOf(int type, uint offset) => new(((ulong)(uint)type << _bits) | (offset & _mask), _owner, _lives[type]);
+    private ObjectId ObjectOf(int type, uint offset) => _lives.TryGetValue(type, out var life)
+        ? new ObjectId(((ulong)(uint)type << _bits) | (offset & _mask), _owner, life)
+        : throw new InvalidOperationException($"Swap device {type} has not been initialised: call InitAsync first.");
 
     /// <summary>Flushes all of them, also where one fails.</summary>
     private async ValueTask FlushAsync(List<ObjectId> objects, CancellationToken cancellationToken)
