@@ -17,7 +17,7 @@ public sealed class CleancacheFileSystem
     private readonly Cleancache _cleancache;
     private readonly GridClient _client;
     private readonly GuardedWrites? _writes;
-    private readonly PageStripes _locks = new(256);
+    private readonly KeyedLocks<(ObjectId Inode, uint Index)> _locks = new();
     private readonly InodeDoubts _doubts = new();
     private readonly CallOptions _cacheOptions;
     private readonly CallOptions _invalidateOptions;
@@ -90,7 +90,7 @@ public sealed class CleancacheFileSystem
         if (page.Length != PageSizeBytes) throw Arguments.PageLength(page.Length, PageSizeBytes, nameof(page));
         if (_pool is not { } pool) return;
         _cleancache.CountPut();
-        using var held = await _locks.EnterAsync(HashOf(inode, index), cancellationToken).ConfigureAwait(false);
+        using var held = await _locks.EnterAsync((inode, index), cancellationToken).ConfigureAwait(false);
         try
         {
             if (!_pause.IsOn && await IsCertainAsync(pool, inode, cancellationToken).ConfigureAwait(false))
@@ -128,7 +128,7 @@ public sealed class CleancacheFileSystem
     {
         if (_pool is not { } pool) return;
         _cleancache.CountInvalidate();
-        using var held = await _locks.EnterAsync(HashOf(inode, index), cancellationToken).ConfigureAwait(false);
+        using var held = await _locks.EnterAsync((inode, index), cancellationToken).ConfigureAwait(false);
         await EmptyAsync(pool, inode, index, cancellationToken).ConfigureAwait(false);
     }
 
@@ -163,8 +163,6 @@ public sealed class CleancacheFileSystem
             if (_isShared) throw;
         }
     }
-
-    private static uint HashOf(ObjectId inode, uint index) => (uint)inode.GetHashCode() + index;
 
     private void Failed(GridException e)
     {

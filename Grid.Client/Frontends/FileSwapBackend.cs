@@ -150,6 +150,7 @@ public sealed class FileSwapBackend : IFrontswapBackend, IDisposable
     private static long? BlockDeviceBytes(string path)
     {
         const int SectorBytes = 512;
+        if (!File.Exists(path)) return null;
         var target = File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? Path.GetFullPath(path);
         if (!target.StartsWith("/dev/", StringComparison.Ordinal)) return null;
         var size = $"/sys/class/block/{Path.GetFileName(target)}/size";

@@ -125,8 +125,8 @@ public sealed class Frontswap
     public async ValueTask<bool> StoreAsync(int type, uint offset, ReadOnlyMemory<byte> page, CancellationToken cancellationToken = default)
     {
         if (page.Length != PageSizeBytes) throw Arguments.PageLength(page.Length, PageSizeBytes, nameof(page));
-        var (device, stripe) = await EnterAsync(type, offset, cancellationToken).ConfigureAwait(false);
-        using var held = stripe;
+        var (device, hold) = await EnterAsync(type, offset, cancellationToken).ConfigureAwait(false);
+        using var held = hold;
         Forget(device, offset);
         // What remains of an earlier page, here or where an invalidation failed, need not be gone for the store to be right: loads do not go there.
         await InvalidateEverywhereAsync(device, offset, cancellationToken).ConfigureAwait(false);
@@ -157,8 +157,8 @@ public sealed class Frontswap
     public async ValueTask<bool> LoadAsync(int type, uint offset, Memory<byte> destination, CancellationToken cancellationToken = default)
     {
         if (destination.Length < PageSizeBytes) throw Arguments.DestinationLength(destination.Length, PageSizeBytes, nameof(destination));
-        var (device, stripe) = await EnterAsync(type, offset, cancellationToken).ConfigureAwait(false);
-        using var held = stripe;
+        var (device, hold) = await EnterAsync(type, offset, cancellationToken).ConfigureAwait(false);
+        using var held = hold;
         if (!await LoadHeldAsync(device, offset, destination, cancellationToken).ConfigureAwait(false)) return false;
         if (!ExclusiveGets) return true;
         // Not a take: its answer could be lost, and the page with it.
@@ -175,8 +175,8 @@ public sealed class Frontswap
     /// <exception cref="InvalidOperationException">The device is not on.</exception>
     public async ValueTask InvalidatePageAsync(int type, uint offset, CancellationToken cancellationToken = default)
     {
-        var (device, stripe) = await EnterAsync(type, offset, cancellationToken).ConfigureAwait(false);
-        using var held = stripe;
+        var (device, hold) = await EnterAsync(type, offset, cancellationToken).ConfigureAwait(false);
+        using var held = hold;
         if (Forget(device, offset)) Interlocked.Increment(ref _invalidates);
         await InvalidateEverywhereAsync(device, offset, cancellationToken).ConfigureAwait(false);
     }
@@ -290,14 +290,14 @@ public sealed class Frontswap
     }
 
     /// <summary>The page's device, with the page's lock entered.</summary>
-    private async ValueTask<(SwapDevice Device, PageStripes.Hold Stripe)> EnterAsync(int type, uint offset, CancellationToken cancellationToken)
+    private async ValueTask<(SwapDevice Device, KeyedLocks<uint>.Hold Held)> EnterAsync(int type, uint offset, CancellationToken cancellationToken)
     {
         while (true)
         {
             var device = DeviceOf(type, offset);
-            var stripe = await device.Locks.EnterAsync(offset, cancellationToken).ConfigureAwait(false);
-            if (!device.IsClosed) return (device, stripe);
-            stripe.Dispose();
+            var hold = await device.Locks.EnterAsync(offset, cancellationToken).ConfigureAwait(false);
+            if (!device.IsClosed) return (device, hold);
+            hold.Dispose();
         }
     }
 
@@ -339,7 +339,7 @@ public sealed class Frontswap
 
         if (device.IsWrittenThrough(offset)) return false;
         var lost = new SwapPageLostException($"{link.Backend.Name} has lost page {offset} of swap device {device.Type}, which it had accepted: its pool was destroyed, or somebody else flushes in it.");
-        link.Failed(lost);
+        link.Failed(lost, pauses: false);
         throw lost;
     }
 

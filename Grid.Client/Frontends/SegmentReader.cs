@@ -8,7 +8,7 @@ namespace Grid.Client.Frontends;
 /// </summary>
 internal sealed class SegmentReader(Pool pool, IOrigin origin, CachedFileOptions options, CachedFileCounts counts)
 {
-    private readonly PageStripes _fetching = new(64);
+    private readonly KeyedLocks<long> _fetching = new();
     private readonly CallOptions _call = new() { Timeout = options.CacheTimeout };
 
     /// <summary>Fills the buffer with pages, whole ones; past the end of the file, with zeros.</summary>
@@ -19,7 +19,7 @@ internal sealed class SegmentReader(Pool pool, IOrigin origin, CachedFileOptions
         {
             if (await TryGetAsync(map, segment, first, count, buffer, cancellationToken).ConfigureAwait(false)) return;
             // One caller fetches, the others find the pages then: the origin is asked once.
-            using var held = await _fetching.EnterAsync((uint)segment, cancellationToken).ConfigureAwait(false);
+            using var held = await _fetching.EnterAsync(segment, cancellationToken).ConfigureAwait(false);
             if (await TryFetchAsync(state, map, segment, first, count, buffer, cancellationToken).ConfigureAwait(false)) return;
         }
 

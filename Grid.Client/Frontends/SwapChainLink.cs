@@ -16,11 +16,13 @@ internal sealed class SwapChainLink(IFrontswapBackend backend, int place, Pause 
 
     public static bool IsFailure(Exception e) => e is GridException or IOException;
 
-    public void Failed(Exception e)
+    /// <param name="e">What failed.</param>
+    /// <param name="pauses">Whether to leave the backend out for a while: not where it has answered.</param>
+    public void Failed(Exception e, bool pauses = true)
     {
         Interlocked.Increment(ref _failures);
         Volatile.Write(ref _lastFailure, e.Message);
-        pause.Begin();
+        if (pauses) pause.Begin();
     }
 
     /// <summary>From now on loads of the page go here.</summary>

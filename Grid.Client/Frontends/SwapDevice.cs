@@ -13,7 +13,7 @@ internal sealed class SwapDevice(int type, uint pages)
 
     public uint Pages => pages;
 
-    public PageStripes Locks { get; } = new(256);
+    public KeyedLocks<uint> Locks { get; } = new();
 
     /// <summary>Whether another device has taken its place.</summary>
     public bool IsClosed { get; set; }

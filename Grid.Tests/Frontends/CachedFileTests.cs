@@ -176,7 +176,8 @@ public sealed class CachedFileTests(SharedNode shared, ITestOutputHelper output)
         await stream.ReadExactlyAsync(got);
         Assert.True(got.AsSpan().SequenceEqual(bytes));
         Assert.Equal(0, await stream.ReadAsync(got));
-        Assert.True(bytes.AsSpan().SequenceEqual(await File.ReadAllBytesAsync(path)));
+        var onDisk = await File.ReadAllBytesAsync(path);
+        Assert.True(bytes.AsSpan().SequenceEqual(onDisk));
         // A hole is zeros, and the page before it is not what it was when the file ended there.
         stream.Seek(10_000, SeekOrigin.End);
         await stream.WriteAsync(bytes.AsMemory(0, 10));

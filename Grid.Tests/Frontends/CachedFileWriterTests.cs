@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Collections.Concurrent;
-using System.Globalization;
 using Grid.Client;
 using Grid.Client.Frontends;
 using Grid.Protocol;
@@ -11,14 +10,14 @@ using Xunit.Abstractions;
 namespace Grid.Tests.Frontends;
 
 /// <summary>Several readers and writers of one file in several clients: nobody reads an old page.</summary>
-public sealed class CachedFileWriterTests(ITestOutputHelper output)
+public sealed class CachedFileWriterTests(OwnNode own, ITestOutputHelper output) : OwnNodeTest(own, output)
 {
-    private static readonly CachedFileOptions Patient = new() { CacheTimeout = TimeSpan.FromSeconds(20), FetchPages = 4 };
+    private static readonly CachedFileOptions Patient = new() { CacheTimeout = TimeSpan.FromSeconds(60), FetchPages = 4, InvalidateTimeout = TimeSpan.FromSeconds(60) };
 
     [Fact]
     public async Task A_writers_change_is_read_by_all_as_soon_as_the_write_has_returned()
     {
-        await using var bed = await Bed.StartAsync(3, output);
+        await using var bed = await Bed.StartAsync(Node, 3);
         await bed.Origin.WriteAsync(0, new byte[200_000], default);
         for (var number = 1ul; number <= 60; number++)
         {
@@ -38,7 +37,7 @@ public sealed class CachedFileWriterTests(ITestOutputHelper output)
     [Fact]
     public async Task What_a_reader_fetched_before_a_write_is_not_put_after_it()
     {
-        await using var bed = await Bed.StartAsync(2, output);
+        await using var bed = await Bed.StartAsync(Node, 2);
         await bed.Origin.WriteAsync(0, PageBytes.Random(1), default);
         var slow = new GatedOrigin(FileOrigin.OpenWrite(bed.Path));
         await using var reader = await CachedFile.OpenAsync(await bed.Clients[0].OpenPoolAsync(bed.PoolName), slow, Patient);
@@ -61,7 +60,7 @@ public sealed class CachedFileWriterTests(ITestOutputHelper output)
     [Fact]
     public async Task While_a_write_is_under_way_nothing_of_its_segment_is_cached_also_where_the_writer_never_ends()
     {
-        await using var bed = await Bed.StartAsync(2, output);
+        await using var bed = await Bed.StartAsync(Node, 2);
         await bed.Origin.WriteAsync(0, PageBytes.Random(1), default);
         var page = new byte[4096];
         await bed.Files[1].ReadAsync(0, page);
@@ -94,14 +93,14 @@ public sealed class CachedFileWriterTests(ITestOutputHelper output)
     [Fact]
     public async Task Readers_and_writers_at_once_read_nothing_older_than_what_was_written_before_they_asked()
     {
-        await using var bed = await Bed.StartAsync(5, output);
+        await using var bed = await Bed.StartAsync(Node, 5);
         const int Pages = 24;
         await bed.Origin.WriteAsync(0, new byte[Pages * 4096], default);
         var written = new ulong[Pages];
         var begun = new ulong[Pages];
         var errors = new ConcurrentQueue<string>();
         using var stop = new CancellationTokenSource(TimeSpan.FromSeconds(6));
-        var seed = Seeds.Next(output);
+        var seed = Seeds.Next(Output);
         // Each writer has pages of its own, so that their order is known; the pages of both lie in one segment.
         var writers = Enumerable.Range(0, 2).Select(writer => Task.Run(async () =>
         {
@@ -131,7 +130,7 @@ public sealed class CachedFileWriterTests(ITestOutputHelper output)
             }
         }));
         await Task.WhenAll([.. writers, .. readers]);
-        output.WriteLine($"{begun.Aggregate((a, b) => a + b)} writes; {string.Join('\n', bed.Files.Select(file => file.Counters))}");
+        Output.WriteLine($"{begun.Aggregate((a, b) => a + b)} writes; {string.Join('\n', bed.Files.Select(file => file.Counters))}");
         Assert.Empty(errors);
         Assert.True(bed.Files.Skip(2).Sum(file => file.Counters.Hits) > 100, "hardly anything was read from the grid: the run shows nothing");
     }
@@ -139,55 +138,54 @@ public sealed class CachedFileWriterTests(ITestOutputHelper output)
     [Fact]
     public async Task With_the_node_down_reads_go_on_from_the_origin_and_writes_write_nothing()
     {
-        await using var bed = await Bed.StartAsync(1, output, Patient with { CacheTimeout = TimeSpan.FromMilliseconds(300), InvalidateTimeout = TimeSpan.FromMilliseconds(300) });
-        var file = bed.Files[0];
-        await file.WriteAsync(0, PageBytes.Random(1));
+        var options = Patient with { CacheTimeout = TimeSpan.FromSeconds(2), InvalidateTimeout = TimeSpan.FromSeconds(2), PauseAfterFailure = TimeSpan.FromMinutes(10) };
+        await using var bed = await Bed.StartAsync(Node, 2, options);
+        var (writer, reader) = (bed.Files[0], bed.Files[1]);
+        await Eventually.TrueAsync(() => WritesAsync(writer, 1), "it is written", TimeSpan.FromSeconds(60));
         var page = new byte[4096];
-        await file.ReadAsync(0, page);
-        await bed.Node.Kill9Async();
+        await reader.ReadAsync(0, page);
+        await Node.Kill9Async();
         for (var round = 0; round < 5; round++)
         {
-            Assert.Equal(4096, await file.ReadAsync(0, page));
+            Assert.Equal(4096, await reader.ReadAsync(0, page));
             PoolAssertions.AssertSame(PageBytes.Random(1), page, "from the origin");
         }
 
-        // One read waits for the grid, the others leave it alone for a second.
-        Assert.InRange(file.Counters.CacheFailures, 1, 2);
-        var failure = await Assert.ThrowsAnyAsync<GridException>(() => file.WriteAsync(0, PageBytes.Random(2)).AsTask());
+        // One read waits for the grid, the others leave it alone.
+        Assert.Equal(1, reader.Counters.CacheFailures);
+        var failure = await Assert.ThrowsAnyAsync<GridException>(() => writer.WriteAsync(0, PageBytes.Random(2)).AsTask());
         Assert.Equal(CallOutcome.NotApplied, failure.Outcome);
         Assert.Contains("nothing was written", failure.Message, StringComparison.Ordinal);
-        PoolAssertions.AssertSame(PageBytes.Random(1), await File.ReadAllBytesAsync(bed.Path), "the origin");
+        var onDisk = await File.ReadAllBytesAsync(bed.Path);
+        PoolAssertions.AssertSame(PageBytes.Random(1), onDisk, "the origin");
 
-        await bed.Node.RestartAsync(NodeSetup.Default.With("grid.gateway.port", bed.Node.Ports.Data.ToString(CultureInfo.InvariantCulture)));
-        await Eventually.TrueAsync(async () => await Record.ExceptionAsync(() => file.WriteAsync(0, PageBytes.Random(3)).AsTask()) is null, "writes go on", TimeSpan.FromSeconds(20));
-        var hits = file.Counters.Hits;
+        await RestartAsync();
+        await Eventually.TrueAsync(() => WritesAsync(writer, 3), "writes go on", TimeSpan.FromSeconds(60));
+        await using var later = await CachedFile.OpenAsync(await bed.Clients[0].OpenPoolAsync(bed.PoolName), FileOrigin.OpenWrite(bed.Path), Patient);
         await Eventually.TrueAsync(
             async () =>
             {
-                await file.ReadAsync(0, page);
+                await later.ReadAsync(0, page);
                 PoolAssertions.AssertSame(PageBytes.Random(3), page, "after the restart");
-                return file.Counters.Hits > hits;
+                return later.Counters.Hits > 0;
             },
             "reads are cached again",
-            TimeSpan.FromSeconds(20));
+            TimeSpan.FromSeconds(60));
     }
 
-    /// <summary>A node, a file, and so many clients that have it open for writing.</summary>
+    private static async Task<bool> WritesAsync(CachedFile file, ulong number) =>
+        await Record.ExceptionAsync(() => file.WriteAsync(0, PageBytes.Random(number)).AsTask()) is null;
+
+    /// <summary>A file, and so many clients that have it open for writing.</summary>
     private sealed class Bed : IAsyncDisposable
     {
         private readonly TestFolder _folder = new();
 
-        private Bed(NodeProcess node)
-        {
-            Node = node;
-            Origin = FileOrigin.OpenWrite(Path);
-        }
-
-        public NodeProcess Node { get; }
+        private Bed() => Origin = FileOrigin.OpenWrite(Path);
 
         public string Path => _folder.Combine("file");
 
-        public string PoolName => "cached";
+        public string PoolName { get; } = Names.Unique("cached");
 
         public FileOrigin Origin { get; }
 
@@ -195,12 +193,12 @@ public sealed class CachedFileWriterTests(ITestOutputHelper output)
 
         public List<CachedFile> Files { get; } = [];
 
-        public static async Task<Bed> StartAsync(int clients, ITestOutputHelper output, CachedFileOptions? options = null)
+        public static async Task<Bed> StartAsync(NodeProcess node, int clients, CachedFileOptions? options = null)
         {
-            var bed = new Bed(await NodeProcess.StartAsync(output: output));
+            var bed = new Bed();
             for (var i = 0; i < clients; i++)
             {
-                var client = await bed.Node.ConnectAsync(member: $"member-{i}");
+                var client = await node.ConnectAsync(member: $"member-{i}");
                 bed.Clients.Add(client);
                 var pool = await client.CreatePoolAsync(bed.PoolName, new PoolOptions { Sharing = PoolSharing.Shared });
                 bed.Files.Add(await CachedFile.OpenAsync(pool, FileOrigin.OpenWrite(bed.Path), options ?? Patient));
@@ -214,7 +212,6 @@ public sealed class CachedFileWriterTests(ITestOutputHelper output)
             foreach (var file in Files) await file.DisposeAsync();
             foreach (var client in Clients) await client.DisposeAsync();
             await Origin.DisposeAsync();
-            await Node.DisposeAsync();
             _folder.Dispose();
         }
     }

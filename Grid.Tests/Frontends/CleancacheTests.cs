@@ -10,10 +10,12 @@ namespace Grid.Tests.Frontends;
 /// <summary>Cleancache on a live node: the kernel's semantics and counters.</summary>
 public sealed class CleancacheTests(SharedNode shared, ITestOutputHelper output) : SharedNodeTest(shared, output)
 {
+    private static readonly CleancacheOptions Patient = new() { CacheTimeout = TimeSpan.FromSeconds(60), InvalidateTimeout = TimeSpan.FromSeconds(60) };
+
     [Fact]
     public async Task Counts_exactly_as_the_kernel_does()
     {
-        var cleancache = new Cleancache(Client);
+        var cleancache = new Cleancache(Client, Patient);
         var fs = await cleancache.InitFsAsync(Names.Unique("fs"));
         Assert.True(fs.HasPool);
         var inode = Names.Object();
@@ -42,7 +44,7 @@ public sealed class CleancacheTests(SharedNode shared, ITestOutputHelper output)
     [Fact]
     public async Task A_hit_removes_the_page_in_a_file_system_of_one_and_keeps_it_in_a_shared_one()
     {
-        var cleancache = new Cleancache(Client);
+        var cleancache = new Cleancache(Client, Patient);
         var inode = Names.Object();
         var alone = await cleancache.InitFsAsync(Names.Unique("fs"));
         await alone.PutPageAsync(inode, 3, PageBytes.Mixed(1));
@@ -52,7 +54,7 @@ public sealed class CleancacheTests(SharedNode shared, ITestOutputHelper output)
         var uuid = Guid.NewGuid();
         await using var other = await Shared.Node.ConnectAsync(member: "other");
         var here = await cleancache.InitSharedFsAsync(uuid);
-        var there = await new Cleancache(other).InitSharedFsAsync(uuid);
+        var there = await new Cleancache(other, Patient).InitSharedFsAsync(uuid);
         await here.PutPageAsync(inode, 3, PageBytes.Mixed(2));
         await there.AssertGivesAsync(inode, 3, 2);
         await here.AssertGivesAsync(inode, 3, 2);
@@ -72,7 +74,7 @@ public sealed class CleancacheTests(SharedNode shared, ITestOutputHelper output)
     [Fact]
     public async Task An_inodes_invalidation_leaves_other_inodes_and_a_new_mount_finds_nothing_of_the_last()
     {
-        var cleancache = new Cleancache(Client);
+        var cleancache = new Cleancache(Client, Patient);
         var name = Names.Unique("fs");
         var (one, two) = (Names.Object(), Names.Object());
         var fs = await cleancache.InitFsAsync(name);
@@ -90,7 +92,7 @@ public sealed class CleancacheTests(SharedNode shared, ITestOutputHelper output)
         }
 
         // Not unmounted: the machine crashed, the disk was changed elsewhere.
-        var next = await new Cleancache(Client).InitFsAsync(name);
+        var next = await new Cleancache(Client, Patient).InitFsAsync(name);
         for (var index = 10u; index < 20; index++) await next.AssertAbsentAsync(two, index * 1000);
         await fs.AssertAbsentAsync(two, 11_000);
         await fs.InvalidatePageAsync(two, 11_000);
@@ -105,7 +107,7 @@ public sealed class CleancacheTests(SharedNode shared, ITestOutputHelper output)
         foreach (var isShared in new[] { false, true })
         {
             var random = new Random(seed);
-            var cleancache = new Cleancache(Client, new CleancacheOptions { CacheTimeout = TimeSpan.FromSeconds(30) });
+            var cleancache = new Cleancache(Client, Patient);
             var fs = isShared ? await cleancache.InitSharedFsAsync(Guid.NewGuid()) : await cleancache.InitFsAsync(Names.Unique("fs"));
             var inodes = Enumerable.Range(0, 3).Select(_ => Names.Object()).ToArray();
             var model = new Dictionary<(ObjectId, uint), ulong>();
@@ -139,7 +141,7 @@ public sealed class CleancacheTests(SharedNode shared, ITestOutputHelper output)
     [Fact]
     public async Task Bad_arguments_are_refused_and_a_taken_name_is_no_pool()
     {
-        var cleancache = new Cleancache(Client);
+        var cleancache = new Cleancache(Client, Patient);
         await Assert.ThrowsAsync<ArgumentException>(() => cleancache.InitFsAsync("a/b").AsTask());
         await Assert.ThrowsAsync<ArgumentException>(() => cleancache.InitFsAsync("fs", 5000).AsTask());
         var uuid = Guid.NewGuid();

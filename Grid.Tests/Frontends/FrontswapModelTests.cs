@@ -1,7 +1,5 @@
-using System.Globalization;
 using Grid.Client;
 using Grid.Client.Frontends;
-using Grid.Protocol;
 using Grid.Tests.Harness;
 using Xunit;
 using Xunit.Abstractions;
@@ -9,7 +7,7 @@ using Xunit.Abstractions;
 namespace Grid.Tests.Frontends;
 
 /// <summary>Random sequences of frontswap's operations against the kernel's code in a dictionary, with a quota that sends pages to the file, and with <c>kill -9</c> of the node in between.</summary>
-public sealed class FrontswapModelTests(ITestOutputHelper output)
+public sealed class FrontswapModelTests(OwnNode own, ITestOutputHelper output) : OwnNodeTest(own, output)
 {
     private const int Types = 2;
     private const uint Pages = 48;
@@ -21,9 +19,8 @@ public sealed class FrontswapModelTests(ITestOutputHelper output)
     [Fact]
     public async Task Random_sequences_with_kills_answer_and_count_as_the_kernel_does()
     {
-        await using var node = await NodeProcess.StartAsync(output: output);
-        await using var client = await node.ConnectAsync();
-        using var swap = await SwapSetup.CreateAsync(client, Pages, QuotaPages, FilePages, new GridSwapOptions { StoreTimeout = TimeSpan.FromSeconds(30) });
+        await using var client = await Node.ConnectAsync(timeout: "60s");
+        using var swap = await SwapSetup.CreateAsync(client, Pages, QuotaPages, FilePages);
         await swap.Frontswap.InitAsync(1, Pages);
         var random = new Random(_seed);
         var model = new KernelFrontswap(QuotaPages + FilePages);
@@ -33,8 +30,7 @@ public sealed class FrontswapModelTests(ITestOutputHelper output)
             Assert.Equal(model.Counters, swap.Frontswap.Counters);
             Assert.Equal(model.Pages.Count(), swap.Frontswap.CurrentPages);
             if (step % 1000 != 0) continue;
-            await node.Kill9Async();
-            await node.RestartAsync(NodeSetup.Default.With("grid.gateway.port", node.Ports.Data.ToString(CultureInfo.InvariantCulture)));
+            await KillAndRestartAsync();
         }
 
         foreach (var ((type, offset), number) in model.Pages.ToList()) await swap.Frontswap.AssertLoadsAsync(offset, number, type);
@@ -84,30 +80,31 @@ public sealed class FrontswapModelTests(ITestOutputHelper output)
     [Fact]
     public async Task With_kills_under_load_no_page_is_lost_and_none_is_older_than_the_last_store()
     {
-        await using var node = await NodeProcess.StartAsync(output: output);
-        await using var client = await node.ConnectAsync();
-        using var swap = await SwapSetup.CreateAsync(client, Pages, filePages: 2 * Pages, options: new GridSwapOptions { StoreTimeout = TimeSpan.FromMilliseconds(300) }, pause: TimeSpan.FromMilliseconds(200));
+        await using var client = await Node.ConnectAsync(timeout: "60s");
+        using var swap = await SwapSetup.CreateAsync(client, Pages, filePages: 2 * Pages, options: SwapSetup.Patient with { StoreTimeout = TimeSpan.FromMilliseconds(300) }, pause: TimeSpan.FromMilliseconds(200));
         using var stop = new CancellationTokenSource();
         var callers = Enumerable.Range(0, 8).Select(caller => CallerAsync(swap.Frontswap, caller, stop.Token)).ToArray();
-        for (var kill = 0; kill < 4; kill++)
+        for (var kill = 1; kill <= 3; kill++)
         {
-            await Task.Delay(700);
-            await node.Kill9Async();
-            await Task.Delay(600);
-            await node.RestartAsync(NodeSetup.Default.With("grid.gateway.port", node.Ports.Data.ToString(CultureInfo.InvariantCulture)));
+            await ABusyGridAsync(swap.Frontswap, kill * 200);
+            await KillAndRestartAsync(TimeSpan.FromMilliseconds(600));
         }
 
-        await Task.Delay(700);
+        await ABusyGridAsync(swap.Frontswap, 800);
         await stop.CancelAsync();
         var counts = await Task.WhenAll(callers);
-        output.WriteLine($"{counts.Sum()} calls; {string.Join("; ", swap.Frontswap.Backends)}; {swap.Frontswap.Counters}");
+        Output.WriteLine($"{counts.Sum()} calls; {string.Join("; ", swap.Frontswap.Backends)}; {swap.Frontswap.Counters}");
         Assert.All(swap.Frontswap.Backends, backend => Assert.True(backend.Stores > 50, backend.ToString()));
         Assert.True(swap.Frontswap.Backends[0].Failures > 0, "the node was killed and nothing noticed");
 
         // What failed calls left in the grid takes space until it is reclaimed, and then it does not.
-        await Eventually.TrueAsync(async () => await swap.Frontswap.ReclaimAsync() == 0, "everything is reclaimed", TimeSpan.FromSeconds(20));
+        await Eventually.TrueAsync(async () => await swap.Frontswap.ReclaimAsync() == 0, "everything is reclaimed", TimeSpan.FromSeconds(60));
         Assert.Equal((ulong)swap.Frontswap.Backends[0].Pages, await swap.GridPagesAsync());
     }
+
+    /// <summary>Waits until the grid has accepted so many pages in all, so that every part of the run has work in it.</summary>
+    private static Task ABusyGridAsync(Frontswap frontswap, long stores) => Eventually.TrueAsync(
+        () => frontswap.Backends[0].Stores >= stores, $"the grid accepts {stores} pages", TimeSpan.FromSeconds(120), () => string.Join("; ", frontswap.Backends));
 
     /// <summary>Works on pages of its own and knows exactly what each must hold.</summary>
     private async Task<int> CallerAsync(Frontswap frontswap, int caller, CancellationToken stop)

@@ -154,14 +154,14 @@ public sealed class FrontswapTests(SharedNode shared, ITestOutputHelper output) 
     [Fact]
     public async Task A_device_switched_on_again_finds_nothing_of_its_earlier_life_also_after_a_crash()
     {
-        using var first = await SwapSetup.CreateAsync(Client, 64, options: new GridSwapOptions { Owner = 9 });
+        using var first = await SwapSetup.CreateAsync(Client, 64, options: SwapSetup.Patient with { Owner = 9 });
         for (var offset = 0u; offset < 64; offset++) Assert.True(await first.Frontswap.StoreAsync(offset, offset));
-        var stranger = new Frontswap([new GridSwapBackend(first.Pool, new GridSwapOptions { Owner = 10 })]);
+        var stranger = new Frontswap([new GridSwapBackend(first.Pool, SwapSetup.Patient with { Owner = 10 })]);
         await stranger.InitAsync(0, 64);
         Assert.True(await stranger.StoreAsync(7, 70));
 
         // The process that had them is gone, and with it what it knew.
-        var second = new Frontswap([new GridSwapBackend(first.Pool, new GridSwapOptions { Owner = 9, SwizzleBits = 2 })]);
+        var second = new Frontswap([new GridSwapBackend(first.Pool, SwapSetup.Patient with { Owner = 9, SwizzleBits = 2 })]);
         await second.InitAsync(0, 64);
         for (var offset = 0u; offset < 64; offset++) await second.AssertAbsentAsync(offset);
         Assert.Equal(1ul, await first.GridPagesAsync());

@@ -9,12 +9,15 @@ namespace Grid.Tests.Frontends;
 /// <summary>A frontswap on a pool of the grid and, if wanted, a file behind it.</summary>
 internal sealed class SwapSetup : IDisposable
 {
+    /// <summary>Nothing times out on a busy machine.</summary>
+    public static readonly GridSwapOptions Patient = new() { StoreTimeout = TimeSpan.FromSeconds(60), LoadTimeout = TimeSpan.FromSeconds(60) };
+
     private readonly TestFolder _folder = new();
 
     private SwapSetup(GridClient client, Pool pool, uint filePages, GridSwapOptions? options, TimeSpan? pause)
     {
         (Client, Pool) = (client, pool);
-        Grid = new GridSwapBackend(pool, options);
+        Grid = new GridSwapBackend(pool, options ?? Patient);
         File = filePages == 0 ? null : new FileSwapBackend(_folder.Combine("swap"), filePages);
         Frontswap = new Frontswap(File is null ? [Grid] : [Grid, File], pause);
     }
@@ -38,6 +41,17 @@ internal sealed class SwapSetup : IDisposable
         await setup.Frontswap.InitAsync(0, pages);
         return setup;
     }
+
+    /// <summary>Stores a page in the grid, however busy the machine is.</summary>
+    public Task StoreInGridAsync(uint offset, ulong number) => Eventually.TrueAsync(
+        async () =>
+        {
+            var before = Frontswap.Backends[0].Stores;
+            await Frontswap.StoreAsync(offset, number);
+            return Frontswap.Backends[0].Stores > before;
+        },
+        "the grid accepts the page",
+        TimeSpan.FromSeconds(60));
 
     /// <summary>Pages that the grid holds for the pool.</summary>
     public async Task<ulong> GridPagesAsync()
