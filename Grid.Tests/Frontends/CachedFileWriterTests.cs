@@ -43,7 +43,7 @@ public sealed class CachedFileWriterTests(OwnNode own, ITestOutputHelper output)
         await using var reader = await CachedFile.OpenAsync(await bed.Clients[0].OpenPoolAsync(bed.PoolName), slow, Patient);
         slow.Gate = new TaskCompletionSource();
         var read = reader.ReadAsync(0, new byte[4096]).AsTask();
-        await slow.Reached.Task.WaitAsync(TimeSpan.FromSeconds(20));
+        await slow.Reached.Task.WaitAsync(TimeSpan.FromSeconds(90));
         // It has missed, read the old bytes, and is about to put them.
         await bed.Files[1].WriteAsync(0, PageBytes.Random(2));
         slow.Gate.SetResult();
@@ -69,7 +69,7 @@ public sealed class CachedFileWriterTests(OwnNode own, ITestOutputHelper output)
         var stuck = new GatedOrigin(FileOrigin.OpenWrite(bed.Path)) { Gate = new TaskCompletionSource() };
         await using var writer = await CachedFile.OpenAsync(await bed.Clients[0].OpenPoolAsync(bed.PoolName), stuck, Patient);
         var write = writer.WriteAsync(0, PageBytes.Random(2)).AsTask();
-        await stuck.Reached.Task.WaitAsync(TimeSpan.FromSeconds(20));
+        await stuck.Reached.Task.WaitAsync(TimeSpan.FromSeconds(90));
         await bed.Files[1].ReadAsync(0, page);
         PoolAssertions.AssertSame(PageBytes.Random(1), page, "not yet written");
         // The bytes arrive, and the writer does not say so any more.

@@ -12,7 +12,9 @@ public sealed class CleancacheFailureTests(OwnNode own, ITestOutputHelper output
 {
     private static readonly CleancacheOptions Quick = new()
     {
-        CacheTimeout = TimeSpan.FromSeconds(2), InvalidateTimeout = TimeSpan.FromSeconds(2), PauseAfterFailure = TimeSpan.Zero,
+        CacheTimeout = TimeSpan.FromSeconds(2),
+        InvalidateTimeout = TimeSpan.FromSeconds(2),
+        PauseAfterFailure = TimeSpan.Zero,
     };
 
     private static readonly CleancacheOptions Patient = new() { CacheTimeout = TimeSpan.FromSeconds(60), InvalidateTimeout = TimeSpan.FromSeconds(60) };

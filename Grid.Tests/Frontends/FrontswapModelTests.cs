@@ -128,7 +128,7 @@ public sealed class FrontswapModelTests(OwnNode own, ITestOutputHelper output) :
                     else await frontswap.AssertAbsentAsync(offset);
                     break;
                 default:
-                    await frontswap.InvalidatePageAsync(0, offset);
+                    await frontswap.InvalidatePageAsync(0, offset, CancellationToken.None);
                     held.Remove(offset);
                     break;
             }
