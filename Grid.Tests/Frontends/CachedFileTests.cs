@@ -11,6 +11,7 @@ namespace Grid.Tests.Frontends;
 public sealed class CachedFileTests(SharedNode shared, ITestOutputHelper output) : SharedNodeTest(shared, output), IDisposable
 {
     private static readonly DateTime LongAgo = new(2001, 2, 3, 4, 5, 6, DateTimeKind.Utc);
+    private static readonly CachedFileOptions Patient = new() { CacheTimeout = TimeSpan.FromSeconds(60), InvalidateTimeout = TimeSpan.FromSeconds(60) };
     private readonly TestFolder _folder = new();
 
     public new void Dispose()
@@ -24,7 +25,7 @@ public sealed class CachedFileTests(SharedNode shared, ITestOutputHelper output)
     {
         var (path, bytes) = NewFile(1_500_001);
         var pool = await NewPoolAsync(new PoolOptions { Sharing = PoolSharing.Shared, PageSizeBytes = pageSize });
-        await using var file = await CachedFile.OpenAsync(pool, FileOrigin.OpenRead(path));
+        await using var file = await CachedFile.OpenAsync(pool, FileOrigin.OpenRead(path), Patient);
         Assert.Equal(bytes.Length, file.LengthBytes);
         var random = new Random(Seeds.Next(Output));
         for (var round = 0; round < 150; round++)
@@ -50,7 +51,7 @@ public sealed class CachedFileTests(SharedNode shared, ITestOutputHelper output)
         for (var reader = 0; reader < 3; reader++)
         {
             clients.Add(await Shared.Node.ConnectAsync(member: $"reader-{reader}"));
-            files.Add(await CachedFile.OpenAsync(await clients[^1].OpenPoolAsync(pool.Name), FileOrigin.OpenRead(path), new CachedFileOptions { CacheTimeout = TimeSpan.FromSeconds(20) }));
+            files.Add(await CachedFile.OpenAsync(await clients[^1].OpenPoolAsync(pool.Name), FileOrigin.OpenRead(path), Patient));
         }
 
         foreach (var file in files)
@@ -71,7 +72,7 @@ public sealed class CachedFileTests(SharedNode shared, ITestOutputHelper output)
     {
         var (path, bytes) = NewFile(1 << 20);
         var pool = await NewPoolAsync(PoolKind.Ephemeral, PoolSharing.Shared);
-        await using var file = await CachedFile.OpenAsync(pool, FileOrigin.OpenRead(path), new CachedFileOptions { CacheTimeout = TimeSpan.FromSeconds(20) });
+        await using var file = await CachedFile.OpenAsync(pool, FileOrigin.OpenRead(path), Patient);
         await Task.WhenAll(Enumerable.Range(0, 200).Select(async caller =>
         {
             var buffer = new byte[5000];
@@ -86,7 +87,7 @@ public sealed class CachedFileTests(SharedNode shared, ITestOutputHelper output)
     {
         var (path, old) = NewFile(300_000);
         var pool = await NewPoolAsync(PoolKind.Ephemeral, PoolSharing.Shared);
-        await using var file = await CachedFile.OpenAsync(pool, FileOrigin.OpenRead(path));
+        await using var file = await CachedFile.OpenAsync(pool, FileOrigin.OpenRead(path), Patient);
         var buffer = new byte[100_000];
         Assert.Equal(100_000, await file.ReadAsync(0, buffer));
 
@@ -114,7 +115,7 @@ public sealed class CachedFileTests(SharedNode shared, ITestOutputHelper output)
         var (path, bytes) = NewFile(50_000);
         File.SetLastWriteTimeUtc(path, DateTime.UtcNow);
         var pool = await NewPoolAsync(PoolKind.Ephemeral, PoolSharing.Shared);
-        await using var file = await CachedFile.OpenAsync(pool, FileOrigin.OpenRead(path));
+        await using var file = await CachedFile.OpenAsync(pool, FileOrigin.OpenRead(path), Patient);
         var buffer = new byte[50_000];
         for (var round = 0; round < 2; round++)
         {
@@ -135,7 +136,7 @@ public sealed class CachedFileTests(SharedNode shared, ITestOutputHelper output)
         {
             foreach (var (path, bytes) in contents)
             {
-                await using var file = await CachedFile.OpenAsync(pool, FileOrigin.OpenRead(path));
+                await using var file = await CachedFile.OpenAsync(pool, FileOrigin.OpenRead(path), Patient);
                 var buffer = new byte[bytes.Length];
                 Assert.Equal(bytes.Length, await file.ReadAsync(0, buffer));
                 Assert.True(buffer.AsSpan().SequenceEqual(bytes), path);
@@ -150,7 +151,7 @@ public sealed class CachedFileTests(SharedNode shared, ITestOutputHelper output)
         var reads = 0L;
         foreach (var path in (string[])[contents[0].Path, copy])
         {
-            await using var file = await CachedFile.OpenAsync(pool, FileOrigin.OpenRead(path, "golden"));
+            await using var file = await CachedFile.OpenAsync(pool, FileOrigin.OpenRead(path, "golden"), Patient);
             Assert.Equal(4096, await file.ReadAsync(0, new byte[4096]));
             reads += file.Counters.OriginReads;
         }
@@ -163,7 +164,7 @@ public sealed class CachedFileTests(SharedNode shared, ITestOutputHelper output)
     {
         var path = _folder.Combine("new");
         var pool = await NewPoolAsync(PoolKind.Ephemeral, PoolSharing.Shared);
-        await using var file = await CachedFile.OpenAsync(pool, FileOrigin.OpenWrite(path));
+        await using var file = await CachedFile.OpenAsync(pool, FileOrigin.OpenWrite(path), Patient);
         await using var stream = file.OpenStream();
         var bytes = PageBytes.Random(5, 600_000);
         await stream.WriteAsync(bytes);
@@ -187,7 +188,7 @@ public sealed class CachedFileTests(SharedNode shared, ITestOutputHelper output)
 
         Assert.Throws<NotSupportedException>(() => stream.SetLength(0));
         Assert.Throws<NotSupportedException>(() => stream.ReadByte());
-        await using var reader = await CachedFile.OpenAsync(pool, FileOrigin.OpenRead(path));
+        await using var reader = await CachedFile.OpenAsync(pool, FileOrigin.OpenRead(path), Patient);
         await Assert.ThrowsAsync<NotSupportedException>(() => reader.WriteAsync(0, bytes).AsTask());
         await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => reader.ReadAsync(-1, bytes).AsTask());
         var persistent = await NewPoolAsync(PoolKind.Persistent, PoolSharing.Shared);

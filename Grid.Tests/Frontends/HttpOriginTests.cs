@@ -14,6 +14,7 @@ namespace Grid.Tests.Frontends;
 public sealed class HttpOriginTests(SharedNode shared, ITestOutputHelper output) : SharedNodeTest(shared, output), IAsyncLifetime
 {
     private static readonly DateTimeOffset LongAgo = new(2001, 2, 3, 4, 5, 6, TimeSpan.Zero);
+    private static readonly CachedFileOptions Patient = new() { CacheTimeout = TimeSpan.FromSeconds(60) };
     private readonly HttpClient _http = new();
     private readonly WebApplication _server = Build();
     private byte[] _content = [];
@@ -47,7 +48,7 @@ public sealed class HttpOriginTests(SharedNode shared, ITestOutputHelper output)
         var name = Names.Unique("http");
         for (var reader = 0; reader < 2; reader++)
         {
-            await using var file = await CachedFile.OpenAsync(pool, new HttpOrigin(_http, Uri(), name), new CachedFileOptions { FetchPages = 64, CacheTimeout = TimeSpan.FromSeconds(20) });
+            await using var file = await CachedFile.OpenAsync(pool, new HttpOrigin(_http, Uri(), name), Patient with { FetchPages = 64 });
             var got = new MemoryStream();
             await file.OpenStream().CopyToAsync(got);
             Assert.True(got.GetBuffer().AsSpan(0, (int)got.Length).SequenceEqual(_content));
@@ -63,7 +64,7 @@ public sealed class HttpOriginTests(SharedNode shared, ITestOutputHelper output)
     {
         Serve(1, 500_000, what == "tag" ? "\"one\"" : null);
         var pool = await NewPoolAsync(PoolKind.Ephemeral, PoolSharing.Shared);
-        await using var file = await CachedFile.OpenAsync(pool, new HttpOrigin(_http, Uri(), Names.Unique("http")));
+        await using var file = await CachedFile.OpenAsync(pool, new HttpOrigin(_http, Uri(), Names.Unique("http")), Patient);
         var old = _content;
         var buffer = new byte[40_000];
         await file.ReadAsync(0, buffer);
@@ -93,7 +94,7 @@ public sealed class HttpOriginTests(SharedNode shared, ITestOutputHelper output)
         Serve(1, 100_000, null);
         _changed = DateTimeOffset.UtcNow.AddSeconds(60);
         var pool = await NewPoolAsync(PoolKind.Ephemeral, PoolSharing.Shared);
-        await using var file = await CachedFile.OpenAsync(pool, new HttpOrigin(_http, Uri(), Names.Unique("http")));
+        await using var file = await CachedFile.OpenAsync(pool, new HttpOrigin(_http, Uri(), Names.Unique("http")), Patient);
         var buffer = new byte[100_000];
         Assert.Equal(100_000, await file.ReadAsync(0, buffer));
         Assert.True(buffer.AsSpan().SequenceEqual(_content));

@@ -71,7 +71,7 @@ public sealed partial class SnippetTests(SharedNode shared, ITestOutputHelper ou
         await file.OpenStream().CopyToAsync(Stream.Null);
         Console.WriteLine(file.Counters);
         // end
-        Assert.Equal(20, file.Counters.OriginPages);
+        Assert.True(file.Counters.OriginPages >= 20, file.Counters.ToString());
     }
 
     [Fact]
