@@ -33,9 +33,9 @@ public sealed partial class TidyTests
     {
         Clean(Sources.CSharp.Where(file => file.Name is not ("Program.cs" or "AssemblyInfo.cs" or "GlobalUsings.cs")).SelectMany(file =>
         {
-            // The SDK is one namespace for its users, in folders for its makers.
+            // The SDK is one namespace for its users, in folders for its makers; the frontends on it are another.
             var folder = Path.GetDirectoryName(file.Path)!.Replace('/', '.');
-            var expected = folder.StartsWith("Grid.Client.", StringComparison.Ordinal) ? "Grid.Client" : folder;
+            var expected = folder.StartsWith("Grid.Client.", StringComparison.Ordinal) && folder != "Grid.Client.Frontends" ? "Grid.Client" : folder;
             var found = file.Lines.FirstOrDefault(line => line.StartsWith("namespace ", StringComparison.Ordinal))?["namespace ".Length..].TrimEnd(';');
             return new[]
             {
