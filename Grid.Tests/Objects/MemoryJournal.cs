@@ -34,7 +34,22 @@ internal sealed class MemoryJournal(ObjectKey key) : IUpkeepHost
     /// <summary>The next message to the actor.</summary>
     public bool TryReceive(out object message) => _mailbox.Messages.TryDequeue(out message!);
 
-    public void Append(ReadOnlyMemory<byte> row) => _rows.Add(++Last, row);
+    public JournalRow Append(ReadOnlyMemory<byte> row)
+    {
+        _rows.Add(++Last, row);
+        return new JournalRow(Last, row);
+    }
+
+    /// <summary>A recovery from the journal as it stands.</summary>
+    public IndexReplay Replay(AccountedIndex index, ChangeTracker changes, ObjectLog log)
+    {
+        var replay = new IndexReplay(key, index, changes, log);
+        if (Ends() is not { } ends) return replay;
+        replay.Begin(ends);
+        foreach (var row in After(Math.Max(ends.Newest.Base, ends.Deleted))) replay.Apply(row, null);
+        replay.DemandWhole();
+        return replay;
+    }
 
     /// <summary>A new actor: what the old one was told or waits for is lost.</summary>
     public void Restart()

@@ -190,7 +190,7 @@ internal sealed class UpkeepModel
         var builder = new EventBuilder(JournalBed.PageSize);
         fill(builder);
         if (builder.IsEmpty) builder.Fence();
-        _replay.Apply(Append(builder.ToEvent(Key, _incarnation, (uint)_expected.Count, _log.Next).Bytes), null);
+        _replay.Apply(_journal.Append(builder.ToEvent(Key, _incarnation, (uint)_expected.Count, _log.Next).Bytes), null);
         _upkeep.OnClientEvent(flushesAll);
         AssertRecovers();
     }
@@ -210,11 +210,11 @@ internal sealed class UpkeepModel
         if (fails)
         {
             _upkeep.BreakOff();
-            if (isApplied) _replay.Apply(Append(bytes), null);
+            if (isApplied) _replay.Apply(_journal.Append(bytes), null);
         }
         else
         {
-            var row = Append(bytes);
+            var row = _journal.Append(bytes);
             _log.Applied(row.SequenceNr, EventHeader.Read(Key, row.SequenceNr, row.Payload.Span), flushesAll: false);
             _upkeep.Committed(row.SequenceNr);
             if (isPiece) Pieces++;
@@ -233,17 +233,11 @@ internal sealed class UpkeepModel
         return true;
     }
 
-    private JournalRow Append(ReadOnlyMemory<byte> row)
-    {
-        _journal.Append(row);
-        return new JournalRow(_journal.Last, row);
-    }
-
     private void Recover()
     {
         _incarnation++;
         (_index, _changes, _log) = (NewIndex(), new ChangeTracker(_incarnation), new ObjectLog());
-        _replay = Replay(_index, _changes, _log);
+        _replay = _journal.Replay(_index, _changes, _log);
         _upkeep = new LogUpkeep(_journal, Smallest, _turns, Key, JournalBed.PageSize, _index, _log);
         _get = null;
     }
@@ -252,7 +246,7 @@ internal sealed class UpkeepModel
     private void AssertRecovers()
     {
         var (index, log) = (NewIndex(), new ObjectLog());
-        Replay(index, new ChangeTracker(0), log);
+        _journal.Replay(index, new ChangeTracker(0), log);
         foreach (var found in new[] { _index, index })
         {
             Assert.Equal(_expected.Keys.Order(), PagesOf(found).Select(entry => entry.Index).Order());
@@ -261,16 +255,6 @@ internal sealed class UpkeepModel
 
         Assert.Equal((_log.AppliedSequenceNr, _log.EndBytes, _index.JournalBytes), (log.AppliedSequenceNr, log.EndBytes, index.JournalBytes));
         index.Clear();
-    }
-
-    private IndexReplay Replay(AccountedIndex index, ChangeTracker changes, ObjectLog log)
-    {
-        var replay = new IndexReplay(Key, index, changes, log);
-        if (_journal.Ends() is not { } ends) return replay;
-        replay.Begin(ends);
-        foreach (var row in _journal.After(Math.Max(ends.Newest.Base, ends.Deleted))) replay.Apply(row, null);
-        replay.DemandWhole();
-        return replay;
     }
 
     private static ulong NumberAt(MemoryJournal journal, uint index, long sequenceNr)

@@ -89,7 +89,7 @@ internal sealed class SimulatedObject
 
         _incarnation++;
         (_index, _changes, _log) = (new AccountedIndex(store, _pool), new ChangeTracker(_incarnation), new ObjectLog());
-        _replay = Replay(_index, _changes, _log);
+        _replay = _journal.Replay(_index, _changes, _log);
         _upkeep = new LogUpkeep(_journal, Smallest, turns, _key, PageBytes, _index, _log);
         _journal.Restart();
         _read = null;
@@ -148,14 +148,14 @@ internal sealed class SimulatedObject
         UpkeepEvents++;
         if (isKnown)
         {
-            var row = Append(bytes);
+            var row = _journal.Append(bytes);
             _log.Applied(row.SequenceNr, EventHeader.Read(_key, row.SequenceNr, row.Payload.Span), flushesAll: false);
             _upkeep.Committed(row.SequenceNr);
         }
         else
         {
             _upkeep.BreakOff();
-            if (isApplied) _replay.Apply(Append(bytes), null);
+            if (isApplied) _replay.Apply(_journal.Append(bytes), null);
         }
 
         AssertRecovers();
@@ -209,7 +209,7 @@ internal sealed class SimulatedObject
         }
         else
         {
-            var row = Append(_event.ToEvent(_key, _incarnation, (uint)_expected.Count, _log.Next).Bytes);
+            var row = _journal.Append(_event.ToEvent(_key, _incarnation, (uint)_expected.Count, _log.Next).Bytes);
             if (end == WriteEnd.Applied) Apply(row, flushesAll);
         }
 
@@ -242,12 +242,6 @@ internal sealed class SimulatedObject
             if (effect.StoredBytes > 0) _store.Publish(effect.Page, evictable: true);
         _upkeep.OnClientEvent(flushesAll);
         AssertRecovers();
-    }
-
-    private JournalRow Append(ReadOnlyMemory<byte> bytes)
-    {
-        _journal.Append(bytes);
-        return new JournalRow(_journal.Last, bytes);
     }
 
     // ---- reading ----
@@ -324,7 +318,7 @@ internal sealed class SimulatedObject
     private void AssertRecovers()
     {
         var (index, log) = (new AccountedIndex(_store, _pool), new ObjectLog());
-        Replay(index, new ChangeTracker(0), log);
+        _journal.Replay(index, new ChangeTracker(0), log);
         AssertHolds(index);
         index.Collect(0, int.MaxValue, int.MaxValue, _found);
         foreach (var entry in _found)
@@ -343,16 +337,6 @@ internal sealed class SimulatedObject
     {
         Assert.True(index.Count == _expected.Count, $"{_key} has {index.Count} pages instead of {_expected.Count}");
         foreach (var page in _expected.Keys) Assert.True(index.Contains(page), $"page {page} of {_key} is missing");
-    }
-
-    private IndexReplay Replay(AccountedIndex index, ChangeTracker changes, ObjectLog log)
-    {
-        var replay = new IndexReplay(_key, index, changes, log);
-        if (_journal.Ends() is not { } ends) return replay;
-        replay.Begin(ends);
-        foreach (var row in _journal.After(Math.Max(ends.Newest.Base, ends.Deleted))) replay.Apply(row, null);
-        replay.DemandWhole();
-        return replay;
     }
 
     /// <summary>What a write does to a handle: a page is put (it has bytes), or the handle is emptied.</summary>
