@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Diagnostics;
 
 namespace Grid.Node.Journal;
 
@@ -20,8 +21,8 @@ internal sealed class JournalConnections : IDisposable
         _threads = new JournalThreads(name, maxThreads, maxQueued) { OnThreadEnd = Close };
     }
 
-    /// <summary>Is told when the database can't be used.</summary>
-    public Action<Exception>? OnUnavailable { get; set; }
+    /// <summary>Is told when the database can't be used, and when what showed it began (<see cref="Stopwatch.GetTimestamp"/>).</summary>
+    public Action<Exception, long>? OnUnavailable { get; set; }
 
     /// <summary>Runs work; what was cancelled before its turn is not begun.</summary>
     /// <exception cref="JournalUnavailableException">The database can't be used, or too much waits for it.</exception>
@@ -42,6 +43,7 @@ internal sealed class JournalConnections : IDisposable
 
     private void Run<T>(string what, Func<DbConnection, T> work, TaskCompletionSource<T> done)
     {
+        var startedAt = Stopwatch.GetTimestamp();
         try
         {
             done.TrySetResult(work(_connection.Value ??= _open()));
@@ -50,7 +52,7 @@ internal sealed class JournalConnections : IDisposable
         {
             if (failure is not JournalCorruptException) Close();
             var explained = _database.Explain(what, failure);
-            if (explained is JournalUnavailableException) OnUnavailable?.Invoke(explained);
+            if (explained is JournalUnavailableException) OnUnavailable?.Invoke(explained, startedAt);
             done.TrySetException(explained);
         }
     }

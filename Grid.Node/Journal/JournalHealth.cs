@@ -44,15 +44,23 @@ internal sealed class JournalHealth(
     }
 
     /// <summary>An event could not be written.</summary>
-    public void Failed(Exception cause)
+    /// <param name="cause">Why.</param>
+    /// <param name="startedAt">When the attempt began.</param>
+    public void Failed(Exception cause, long startedAt)
     {
         metrics.JournalFailed();
-        Down(cause);
+        Down(cause, startedAt);
     }
 
-    /// <summary>Something could not be read, or was not deleted: the database can't be used.</summary>
-    public void Down(Exception cause)
+    /// <summary>
+    /// Something could not be read, or was not deleted: the database can't be used. What began before the journal was last seen to work says nothing new:
+    /// what was kept waiting by an outage may be given up just after it ended.
+    /// </summary>
+    /// <param name="cause">Why.</param>
+    /// <param name="startedAt">When the attempt began, a timestamp of the clock.</param>
+    public void Down(Exception cause, long startedAt)
     {
+        if (startedAt < Volatile.Read(ref _lastSeenWell)) return;
         var known = Volatile.Read(ref _outage);
         // That the circuit breaker is open says only that something failed before.
         var what = known is not null && WriteFailures.IsBreakerOpen(cause) ? known.What : FailureText.Of(cause);
@@ -102,6 +110,7 @@ internal sealed class JournalHealth(
 
     private async Task ProbeAsync(Func<CancellationToken, Task> probe)
     {
+        var startedAt = _time.GetTimestamp();
         try
         {
             await probe(_stopping.Token).ConfigureAwait(false);
@@ -109,7 +118,7 @@ internal sealed class JournalHealth(
         }
         catch (Exception failure) when (failure is JournalUnavailableException or JournalCorruptException)
         {
-            Down(failure);
+            Down(failure, startedAt);
         }
     }
 

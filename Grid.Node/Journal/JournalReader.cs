@@ -26,8 +26,8 @@ public sealed class JournalReader : IDisposable
         _writes = new JournalConnections(_database, "grid-journal-delete", 1, options.MaxQueuedReads, _database.OpenWriter);
     }
 
-    /// <summary>Is told when the database can't be used; not when only too much waits for it.</summary>
-    internal Action<Exception>? OnUnavailable
+    /// <summary>Is told when the database can't be used, and when what showed it began; not when only too much waits for it.</summary>
+    internal Action<Exception, long>? OnUnavailable
     {
         set => _reads.OnUnavailable = _writes.OnUnavailable = value;
     }

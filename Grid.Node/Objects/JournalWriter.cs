@@ -47,6 +47,7 @@ internal sealed class JournalWriter(ObjectServices services, string persistenceI
     {
         if (_child is not null) return;
         _isReady = false;
+        _startedAt = Stopwatch.GetTimestamp();
         _child = context.Watch(context.ActorOf(WriterActor.Props(persistenceId)));
     }
 
@@ -71,7 +72,7 @@ internal sealed class JournalWriter(ObjectServices services, string persistenceI
     /// <summary>The writer failed: it stops by itself, another is started after a rest.</summary>
     public void Fail(Exception cause)
     {
-        services.Health.Failed(cause);
+        services.Health.Failed(cause, _startedAt);
         // While the circuit breaker is open, what opened it says more.
         Failure = services.Health.Failure ?? FailureText.Of(cause);
         _isReady = false;

@@ -228,7 +228,7 @@ public abstract class JournalReaderTests(IJournalHome home)
         var hasty = bed.Options with { WriteTimeout = TimeSpan.FromSeconds(1) };
         using var reader = new JournalReader(hasty);
         var heard = new List<Exception>();
-        reader.OnUnavailable = heard.Add;
+        reader.OnUnavailable = (cause, _) => heard.Add(cause);
         await using (bed.Lock())
         {
             var failure = await Assert.ThrowsAsync<JournalUnavailableException>(() => reader.ProbeAsync());
