@@ -42,7 +42,7 @@ internal sealed class GatewayConnection : IRequestSink
         _output = new ConnectionOutput(context.Transport.Output, services, _requests, OnNoticeWritten, OnDamaged);
     }
 
-    /// <summary>Whether another node is at the other end: it is not sent away while this one leaves.</summary>
+    /// <summary>Whether another node is at the other end: it is sent away last when this one leaves.</summary>
     public bool IsPeer => _hello.Agent == PeerAgent.Name;
 
     /// <inheritdoc/>
@@ -51,11 +51,30 @@ internal sealed class GatewayConnection : IRequestSink
     /// <summary>Serves the connection until it ends.</summary>
     public async Task RunAsync()
     {
-        if (await HelloExchange.RunAsync(_context, _services, _log).ConfigureAwait(false) is not { } greeting) return;
-        (_hello, _session) = (greeting.Hello, greeting.Session);
+        try
+        {
+            if (await HelloExchange.RunAsync(_context, _services, TryEnter, _log).ConfigureAwait(false) is { } greeting) await ServeAsync(greeting).ConfigureAwait(false);
+        }
+        finally
+        {
+            _services.Connections.Leave(this);
+        }
+    }
+
+    /// <summary>Who is at the other end is known: enters the table of connections, if the node lets it in.</summary>
+    private bool TryEnter(HelloRequest hello)
+    {
+        _hello = hello;
+        return _services.Connections.TryEnter(this);
+    }
+
+    private async Task ServeAsync(HelloExchange.Greeting greeting)
+    {
+        _session = greeting.Session;
         _tellsTopology = _hello.WantsTopology && greeting.Version >= ProtocolLimits.TopologyPushVersion;
-        _isReady = true;
-        _services.Connections.Enter(this);
+        Volatile.Write(ref _isReady, true);
+        Interlocked.MemoryBarrier();
+        if (_services.Connections.MustGo(this)) GoAway();
         _services.Metrics.ConnectionOpened();
         try
         {
@@ -83,7 +102,7 @@ internal sealed class GatewayConnection : IRequestSink
     /// <summary>Asks the client to send no more on this connection.</summary>
     public void GoAway()
     {
-        if (!_isReady || IsPeer || Interlocked.Exchange(ref _goAwaySent, true)) return;
+        if (!Volatile.Read(ref _isReady) || Interlocked.Exchange(ref _goAwaySent, true)) return;
         Notify(Opcode.GoAway, null);
     }
 

@@ -15,7 +15,11 @@ internal static class HelloExchange
     public sealed record Greeting(HelloRequest Hello, ClientSession Session, ushort Version);
 
     /// <summary>Reads the hello and answers it; null where the connection is to be closed (the reason is answered and logged).</summary>
-    public static async Task<Greeting?> RunAsync(ConnectionContext context, GatewayServices services, ILogger log)
+    /// <param name="context">The connection.</param>
+    /// <param name="services">What the gateway uses.</param>
+    /// <param name="tryEnter">Asked last: whether this node lets the client in.</param>
+    /// <param name="log">Where refusals are logged.</param>
+    public static async Task<Greeting?> RunAsync(ConnectionContext context, GatewayServices services, Func<HelloRequest, bool> tryEnter, ILogger log)
     {
         Greeting? greeting = null;
         var isAnswered = false;
@@ -27,7 +31,7 @@ internal static class HelloExchange
             {
                 var result = await context.Transport.Input.ReadAsync(timeout.Token).ConfigureAwait(false);
                 var buffer = result.Buffer;
-                var read = TryReadHello(ref buffer, services, out greeting, out var answer, out var reason);
+                var read = TryReadHello(ref buffer, services, tryEnter, out greeting, out var answer, out var reason);
                 context.Transport.Input.AdvanceTo(buffer.Start, read ? buffer.Start : buffer.End);
                 if (read)
                 {
@@ -41,7 +45,8 @@ internal static class HelloExchange
                     isAnswered = true;
                     if (greeting is not null) return greeting;
                     services.Metrics.ConnectionRefused();
-                    log.LogWarning("Connection of {Client} closed: {Reason}", context.RemoteEndPoint, reason);
+                    // Clients that look for a new home knock at a node that stops, too.
+                    log.Log(services.Connections.IsDraining ? LogLevel.Debug : LogLevel.Warning, "Connection of {Client} closed: {Reason}", context.RemoteEndPoint, reason);
                     return null;
                 }
 
@@ -62,7 +67,7 @@ internal static class HelloExchange
     }
 
     private static bool TryReadHello(
-        ref ReadOnlySequence<byte> buffer, GatewayServices services, out Greeting? greeting, out byte[]? answer, out string reason)
+        ref ReadOnlySequence<byte> buffer, GatewayServices services, Func<HelloRequest, bool> tryEnter, out Greeting? greeting, out byte[]? answer, out string reason)
     {
         greeting = null;
         answer = null;
@@ -99,6 +104,13 @@ internal static class HelloExchange
             {
                 reason = "its tenant or credential is unknown";
                 answer = Error(header, Status.NotAllowed, "there is one tenant, 'default', without a credential");
+                return true;
+            }
+
+            if (!tryEnter(request))
+            {
+                reason = "the node is stopping";
+                answer = Error(header, Status.NotServing, $"{reason}: ask another one");
                 return true;
             }
 

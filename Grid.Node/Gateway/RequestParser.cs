@@ -63,20 +63,7 @@ internal static class RequestParser
         var pageBytes = pool.Options.PageSizeBytes;
         if (body.Length != head.Count) return ParseError.Malformed("the page's length is not what the frame says");
         if (head.Count != pageBytes) return ParseError.BadArgument($"the page has {head.Count} bytes, pool '{pool.Info.Name}' has pages of {pageBytes}");
-        if (store is null) return null;
-        if (pool.Frozen)
-        {
-            request.Refusal = RefusalReason.Frozen;
-        }
-        else if (store.TryStore(pool.Account, body, out var page))
-        {
-            request.Page = page;
-        }
-        else
-        {
-            request.Refusal = RefusalReason.Capacity;
-        }
-
+        if (store is not null) StorePage(body, request, pool, store);
         return null;
     }
 
@@ -102,11 +89,25 @@ internal static class RequestParser
         if (Duplicate(entries.AsSpan(0, head.Count)) is { } twice) return ParseError.BadArgument($"index {twice} stands in the batch twice");
         request.Count = head.Count;
         request.Pages.AsSpan(0, request.Count).Clear();
-        if (store is not null) StorePages(body, request, pool, store);
+        if (store is not null) StoreBatch(body, request, pool, store);
         return null;
     }
 
-    private static void StorePages(ReadOnlySequence<byte> body, ObjectRequest request, PoolEntry pool, PageStore store)
+    /// <summary>Stores the pages of a put or of a batch, one after the other, or says in the request why not.</summary>
+    public static void StorePages(in ReadOnlySequence<byte> pages, ObjectRequest request, PoolEntry pool, PageStore store)
+    {
+        if (request.Opcode == Opcode.Put) StorePage(pages, request, pool, store);
+        else StoreBatch(pages, request, pool, store);
+    }
+
+    private static void StorePage(in ReadOnlySequence<byte> body, ObjectRequest request, PoolEntry pool, PageStore store)
+    {
+        if (pool.Frozen) request.Refusal = RefusalReason.Frozen;
+        else if (store.TryStore(pool.Account, body, out var page)) request.Page = page;
+        else request.Refusal = RefusalReason.Capacity;
+    }
+
+    private static void StoreBatch(ReadOnlySequence<byte> body, ObjectRequest request, PoolEntry pool, PageStore store)
     {
         var pageBytes = pool.Options.PageSizeBytes;
         if (pool.Frozen && request.HasPuts) request.Refusal = RefusalReason.Frozen;

@@ -22,6 +22,9 @@ namespace Grid.Node.Hosting;
 internal sealed class GridNode : INodeStatusSource
 {
     /// <summary>How long an object's failed writer rests before the next one starts.</summary>
+    /// <summary>How long the other nodes, which are asked last to go, may take for that.</summary>
+    private static readonly TimeSpan PeersPatience = TimeSpan.FromSeconds(1);
+
     private static readonly TimeSpan WriterBackoff = TimeSpan.FromSeconds(1);
 
     /// <summary>What the runtime and its heap take of the memory limit before the first page and the first connection.</summary>
@@ -258,6 +261,9 @@ internal sealed class GridNode : INodeStatusSource
         };
     }
 
+    /// <summary>What connections use, once the node serves.</summary>
+    internal GatewayServices Gateway => _door.Gateway ?? throw new InvalidOperationException("the node does not serve yet");
+
     /// <summary>Serves one client connection until it ends.</summary>
     public Task OnConnectedAsync(ConnectionContext connection)
     {
@@ -268,10 +274,11 @@ internal sealed class GridNode : INodeStatusSource
     public void CountBuffers(long bytes) => _store.Reserve(bytes);
 
     /// <summary>Asks the clients to leave; the listener stops accepting meanwhile.</summary>
-    public Task DrainAsync(CancellationToken cancellation)
+    public async Task DrainAsync(CancellationToken cancellation)
     {
         _stopping = true;
-        return _connections.DrainAsync(_settings.Stop.Part, cancellation);
+        await _connections.DrainAsync(_settings.Stop.Part, cancellation);
+        await _connections.EndAsync(PeersPatience, cancellation);
     }
 
     /// <summary>Whether there are other members, who take over what this node owns.</summary>
@@ -291,7 +298,7 @@ internal sealed class GridNode : INodeStatusSource
         }
 
         if (_system != null) await CoordinatedShutdown.Get(_system).Run(NodeStops.Instance).WaitAsync(cancellation);
-        _connections.End();
+        await _connections.EndAsync(PeersPatience, cancellation);
     }
 
     /// <summary>Leaves the cluster and stops every part.</summary>

@@ -1,5 +1,6 @@
 using Grid.Client;
 using Grid.Node.Frontends.Nbd;
+using Grid.Node.Gateway;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Logging;
@@ -17,13 +18,20 @@ internal sealed class NbdListener : IAsyncDisposable
     private readonly ILogger _log;
     private volatile NbdServer? _server;
 
-    private NbdListener(NbdSettings settings, System.Net.IPEndPoint endPoint, ILoggerFactory loggers)
+    private NbdListener(NbdSettings settings, System.Net.IPEndPoint endPoint, Action<long> countMemory, ILoggerFactory loggers)
     {
         (_settings, _log) = (settings, loggers.CreateLogger("Grid.Nbd"));
         _tls = NbdTls.Load(settings.Tls);
         var builder = Servers.CreateBuilder(loggers);
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(endPoint, listen => listen.Use(_ => ConnectAsync)));
-        builder.Services.Configure<SocketTransportOptions>(transport => transport.CreateBoundListenSocket = at => DataListener.Listen(at, settings.KeepAlive));
+        builder.Services.AddSingleton<IMemoryPoolFactory<byte>>(new BlockPool.Factory(countMemory));
+        builder.Services.Configure<SocketTransportOptions>(transport =>
+        {
+            transport.CreateBoundListenSocket = at => DataListener.Listen(at, settings.KeepAlive);
+            // As on the data plane: see DataListener.
+            transport.UnsafePreferInlineScheduling = true;
+            transport.WaitForDataBeforeAllocatingBuffer = false;
+        });
         _app = builder.Build();
     }
 
@@ -32,14 +40,15 @@ internal sealed class NbdListener : IAsyncDisposable
 
     /// <summary>Listens; connections are closed at once until <see cref="ServeAsync"/>. Null where it is not enabled.</summary>
     /// <param name="settings">Where and how.</param>
+    /// <param name="countMemory">Told how many bytes the connections' buffers take.</param>
     /// <param name="loggers">The node's log.</param>
     /// <param name="cancellation">Gives up.</param>
     /// <exception cref="StartupException">The address cannot be had, or a certificate not read.</exception>
-    public static async Task<NbdListener?> StartAsync(NbdSettings settings, ILoggerFactory loggers, CancellationToken cancellation)
+    public static async Task<NbdListener?> StartAsync(NbdSettings settings, Action<long> countMemory, ILoggerFactory loggers, CancellationToken cancellation)
     {
         if (!settings.Enabled) return null;
         var endPoint = await Binding.ResolveAsync("grid.nbd.host", settings.Host, settings.Port, cancellation);
-        var listener = new NbdListener(settings, endPoint, loggers);
+        var listener = new NbdListener(settings, endPoint, countMemory, loggers);
         try
         {
             await Binding.StartAsync(listener._app, "grid.nbd.host", endPoint, cancellation);
@@ -55,12 +64,13 @@ internal sealed class NbdListener : IAsyncDisposable
 
     /// <summary>Serves from now on.</summary>
     /// <param name="dataAddress">Where this node serves data.</param>
+    /// <param name="gateway">The short way to this node's objects.</param>
     /// <param name="countMemory">Told how many bytes requests hold.</param>
     /// <param name="cancellation">Gives up.</param>
-    public async Task ServeAsync(string dataAddress, Action<long> countMemory, CancellationToken cancellation)
+    public async Task ServeAsync(string dataAddress, GatewayServices gateway, Action<long> countMemory, CancellationToken cancellation)
     {
         var client = await GridClient.ConnectAsync(new GridClientOptions { Addresses = [dataAddress], Timeout = _settings.RequestTimeout, Agent = "grid-node-nbd" }, cancellation);
-        _server = new NbdServer(_settings, _tls, client, countMemory, _log);
+        _server = new NbdServer(_settings, _tls, client, gateway, countMemory, _log);
     }
 
     /// <summary>Accepts no more, answers what clients have asked for, and ends; what is left when <paramref name="cancellation"/> fires is cut.</summary>

@@ -65,7 +65,7 @@ internal sealed class NodeProcess(GridSettings settings, string? portsFile, ILog
         await using var admin = await AdminServer.StartAsync(settings, _readiness, metrics, node, loggers, signals.Stop);
         admin.RequestStop = RequestStop;
         await using var data = await DataListener.StartAsync(settings.Gateway, node.OnConnectedAsync, node.CountBuffers, loggers, signals.Stop);
-        await using var nbd = await NbdListener.StartAsync(settings.Nbd, loggers, signals.Stop);
+        await using var nbd = await NbdListener.StartAsync(settings.Nbd, node.CountBuffers, loggers, signals.Stop);
         var exit = ExitCodes.Ok;
         try
         {
@@ -98,7 +98,7 @@ internal sealed class NodeProcess(GridSettings settings, string? portsFile, ILog
         await await Task.WhenAny(starting, node.Ended);
         if (!node.Ended.IsCompleted)
         {
-            if (nbd != null) await nbd.ServeAsync(Binding.Text(GridSettingsReader.IsWildcard(gateway.Host) ? "localhost" : gateway.Host, data.Port), node.CountBuffers, signals.Stop);
+            if (nbd != null) await nbd.ServeAsync(Binding.Text(GridSettingsReader.IsWildcard(gateway.Host) ? "localhost" : gateway.Host, data.Port), node.Gateway, node.CountBuffers, signals.Stop);
             admin.Addresses = admin.Addresses with { Cluster = Binding.Text(settings.Cluster.Host, node.ClusterPort) };
             _readiness.Phase = NodePhase.Serving;
             if (portsFile != null) WritePorts(portsFile, data.Port, admin.Port, node.ClusterPort, nbd?.Port);

@@ -87,6 +87,9 @@ internal sealed class ObjectRequest(IRequestSink sink) : IBearsPages
     /// <summary>Whether who asks can reach this node only, and has to be forwarded for.</summary>
     public bool StaysHere { get; set; }
 
+    /// <summary>What a sink in this node asks it for; the actor does not look at it.</summary>
+    public object? Asker { get; set; }
+
     /// <summary>Sent by the node itself, outside the window: nobody asked for it.</summary>
     public bool IsNotice { get; init; }
 

@@ -2,7 +2,7 @@ using Grid.Client;
 
 namespace Grid.Node.Objects;
 
-/// <summary>How a node's own client shows itself to other nodes: it may forward, and it is not sent away while a node leaves.</summary>
+/// <summary>How a node's own client shows itself to other nodes: it may forward, and it is sent away last when a node leaves.</summary>
 internal static class PeerAgent
 {
     public const string Name = "grid-node-peer";

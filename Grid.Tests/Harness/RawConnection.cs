@@ -22,6 +22,8 @@ internal sealed class RawConnection : IAsyncDisposable
     private int _start;
     private int _end;
 
+    private bool _isClosed;
+
     private RawConnection(Socket socket) => _socket = socket;
 
     public static Task<RawConnection> OpenAsync(int port) => OpenAsync("127.0.0.1", port);
@@ -135,6 +137,8 @@ internal sealed class RawConnection : IAsyncDisposable
 
     public ValueTask DisposeAsync()
     {
+        if (_isClosed) return ValueTask.CompletedTask;
+        _isClosed = true;
         // A reset on close, not TIME_WAIT: a fuzz run opens more connections than there are ports.
         _socket.LingerState = new LingerOption(true, 0);
         _socket.Dispose();

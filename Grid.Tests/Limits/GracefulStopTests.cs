@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Grid.Client;
+using Grid.Node.Objects;
 using Grid.Protocol;
 using Grid.Tests.Harness;
 using Xunit;
@@ -67,6 +68,31 @@ public sealed class GracefulStopTests(ITestOutputHelper output)
         }
 
         foreach (var page in emptied.Keys) await reopened.AssertMissAsync(ObjectId.FromUInt64((ulong)page.Writer), page.Index);
+    }
+
+    [Fact]
+    public async Task A_node_that_stops_lets_nobody_in_any_more_whose_requests_it_would_cut_off_but_other_nodes_until_the_end()
+    {
+        await using var node = await NodeProcess.StartAsync(output: output);
+        // It does not go when it is asked to: so long the node waits.
+        await using var stays = await RawConnection.OpenGreetedAsync(node.Ports.Data);
+        var stopped = node.TerminateAsync(TimeSpan.FromSeconds(30));
+        Assert.Equal(Opcode.GoAway, (await stays.ReadAsync())?.Header.Opcode);
+
+        await using var late = await RawConnection.OpenAsync(node.Ports.Data);
+        await late.SendAsync(RawConnection.Hello());
+        var answer = await late.ReadAsync();
+        Assert.Equal(Status.NotServing, answer?.Header.Status);
+        Assert.Null(await late.ReadAsync());
+
+        await using var peer = await RawConnection.OpenGreetedAsync(node.Ports.Data, PeerAgent.Name);
+        await peer.SendAsync(RawConnection.Frame(Opcode.Ping, 7, []));
+        Assert.Equal(7ul, (await peer.ReadAsync())?.Header.Correlation);
+        Assert.False(node.HasExited);
+        await stays.DisposeAsync();
+        Assert.Equal(Opcode.GoAway, (await peer.ReadAsync())?.Header.Opcode);
+        await peer.DisposeAsync();
+        Assert.Equal(0, await stopped);
     }
 
     [Fact]

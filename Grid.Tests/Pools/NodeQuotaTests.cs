@@ -181,7 +181,15 @@ public sealed class NodeQuotaTests
         await node.CreateAsync("a", Vault);
         _journal.FailReads = new IOException("no database");
         node.KillRegistry();
-        await Eventually.TrueAsync(async () => (await node.CreateAsync("b")).Status == Status.NotServing, "the registry is away", PoolsNode.Patience);
+        var answers = new List<string>();
+        await Eventually.TrueAsync(
+            async () =>
+            {
+                var answer = await node.CreateAsync("b");
+                answers.Add($"{answer.Status} {answer.Text}");
+                return answer.Status == Status.NotServing;
+            },
+            "the registry is away", PoolsNode.Patience, () => string.Join("; ", answers.GroupBy(text => text).Select(same => $"{same.Count()} x {same.Key}")));
         await Assert.ThrowsAsync<TimeoutException>(() => node.Entry("a").Quota.BorrowAsync(1).AsTask());
         _journal.FailReads = null;
         await Eventually.TrueAsync(async () => (await node.CreateAsync("b")).Status is Status.Ok or Status.PoolExists, "it is back", PoolsNode.Patience);

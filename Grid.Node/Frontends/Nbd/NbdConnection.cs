@@ -132,7 +132,7 @@ internal sealed class NbdConnection(NbdServer server, ConnectionContext context,
     private async Task TransmitAsync(TransmissionTerms terms)
     {
         var run = _run!;
-        var requests = new RequestStream(run.Device, terms, _input, _output, server, context.ConnectionClosed, log);
+        var requests = new RequestStream(run, terms, _input, _output, server, context.ConnectionClosed, log);
         run.Watch(requests);
         await requests.RunAsync().ConfigureAwait(false);
         run.Unwatch(requests);

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Grid.Client;
+using Grid.Node.Gateway;
 using Grid.Node.Hosting;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Logging;
@@ -25,11 +26,12 @@ internal sealed class NbdServer : IAsyncDisposable
     /// <param name="settings">Its settings.</param>
     /// <param name="tls">Its certificate; null: it speaks no TLS.</param>
     /// <param name="client">The way to the grid; closed with the server.</param>
+    /// <param name="gateway">The short way to the objects of this node.</param>
     /// <param name="countMemory">Told how many bytes requests hold.</param>
     /// <param name="log">The log.</param>
-    public NbdServer(NbdSettings settings, NbdTls? tls, GridClient client, Action<long> countMemory, ILogger log)
+    public NbdServer(NbdSettings settings, NbdTls? tls, GridClient client, GatewayServices gateway, Action<long> countMemory, ILogger log)
     {
-        (Settings, Tls, _client, _log) = (settings, tls, client, log);
+        (Settings, Tls, _client, Gateway, _log) = (settings, tls, client, gateway, log);
         _exports = new NbdExports(client);
         Budget = new ByteBudget(settings.BufferBytes, countMemory);
         _watching = WatchAsync();
@@ -40,6 +42,9 @@ internal sealed class NbdServer : IAsyncDisposable
 
     /// <summary>Its certificate.</summary>
     public NbdTls? Tls { get; }
+
+    /// <summary>The short way to the objects of this node.</summary>
+    public GatewayServices Gateway { get; }
 
     /// <summary>The bytes that all connections' requests share.</summary>
     public ByteBudget Budget { get; }

@@ -18,32 +18,33 @@ internal static class ReplyWriter
     /// <param name="output">Where to.</param>
     /// <param name="structured">Whether structured replies were agreed on.</param>
     /// <param name="reply">The reply.</param>
-    public static void Write(IBufferWriter<byte> output, bool structured, NbdReply reply)
+    /// <param name="near">Where the pages are that the reply holds of an object; null where it holds none.</param>
+    public static void Write(IBufferWriter<byte> output, bool structured, NbdReply reply, NearPages? near = null)
     {
         var request = reply.Request;
-        if (!structured) Simple(output, reply);
+        if (!structured) Simple(output, reply, near);
         else if (reply.Error != NbdError.None) Error(output, reply);
         else if (request.Command == NbdCommand.BlockStatus) BlockStatus(output, reply);
         else if (request.Command != NbdCommand.Read) Chunk(output, ChunkType.None, request.Cookie, 0);
-        else if (reply.Data is null && (request.Flags & CommandFlags.Df) == 0) Hole(output, request);
-        else Data(output, reply);
+        else if (reply.Data is null && reply.Near is null && (request.Flags & CommandFlags.Df) == 0) Hole(output, request);
+        else Data(output, reply, near);
     }
 
-    private static void Simple(IBufferWriter<byte> output, NbdReply reply)
+    private static void Simple(IBufferWriter<byte> output, NbdReply reply, NearPages? near)
     {
         var span = output.GetSpan(SimpleBytes);
         BinaryPrimitives.WriteUInt32BigEndian(span, NbdMagic.SimpleReply);
         BinaryPrimitives.WriteUInt32BigEndian(span[4..], (uint)reply.Error);
         BinaryPrimitives.WriteUInt64BigEndian(span[8..], reply.Request.Cookie);
         output.Advance(SimpleBytes);
-        if (reply.Error == NbdError.None && reply.Request.Command == NbdCommand.Read) Bytes(output, reply);
+        if (reply.Error == NbdError.None && reply.Request.Command == NbdCommand.Read) Bytes(output, reply, near);
     }
 
-    private static void Data(IBufferWriter<byte> output, NbdReply reply)
+    private static void Data(IBufferWriter<byte> output, NbdReply reply, NearPages? near)
     {
         Chunk(output, ChunkType.OffsetData, reply.Request.Cookie, OffsetBytes + reply.Request.LengthBytes);
         Offset(output, reply.Request);
-        Bytes(output, reply);
+        Bytes(output, reply, near);
     }
 
     private static void Hole(IBufferWriter<byte> output, in NbdRequest request)
@@ -99,8 +100,14 @@ internal static class ReplyWriter
         output.Advance(OffsetBytes);
     }
 
-    private static void Bytes(IBufferWriter<byte> output, NbdReply reply)
+    private static void Bytes(IBufferWriter<byte> output, NbdReply reply, NearPages? near)
     {
+        if (reply.Near is not null)
+        {
+            near!.Write(output, reply);
+            return;
+        }
+
         var length = (int)reply.Request.LengthBytes;
         if (reply.Data is { } data)
         {

@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.IO.Pipelines;
-using System.Threading.Channels;
 using Grid.Client;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Logging;
@@ -15,12 +14,16 @@ internal sealed class RequestStream
 {
     private const int MostRequests = 256;
     private const long MostBytes = 64 << 20;
-    private const int FlushBytes = 256 << 10;
+
+    /// <summary>After so many bytes or turns the connection goes on elsewhere: some milliseconds that other sockets wait at the most.</summary>
+    private const long BytesPerStay = 1 << 20;
+    private const int TurnsPerStay = 256;
 
     private readonly ExportDevice _device;
     private readonly TransmissionTerms _terms;
     private readonly PipeReader _input;
-    private readonly PipeWriter _output;
+    private readonly ReplyOutput _output;
+    private readonly NearPages? _near;
     private readonly NbdServer _server;
     private readonly ILogger _log;
     private readonly RequestReader _reader;
@@ -28,14 +31,17 @@ internal sealed class RequestStream
     private readonly SemaphoreSlim _slots = new(MostRequests, MostRequests);
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ByteBudget _budget = new(MostBytes);
-    private readonly Channel<NbdReply> _replies = Channel.CreateUnbounded<NbdReply>(new UnboundedChannelOptions { SingleReader = true });
+    private byte[]? _data;
+    private bool _hasSlot;
 
     /// <summary>The requests of a connection.</summary>
-    public RequestStream(ExportDevice device, TransmissionTerms terms, PipeReader input, PipeWriter output, NbdServer server, CancellationToken closed, ILogger log)
+    public RequestStream(ExportRun run, TransmissionTerms terms, PipeReader input, PipeWriter output, NbdServer server, CancellationToken closed, ILogger log)
     {
-        (_device, _terms, _input, _output, _server, _log) = (device, terms, input, output, server, log);
+        (_device, _terms, _input, _server, _log) = (run.Device, terms, input, server, log);
         _reader = new RequestReader(terms);
         _gone = CancellationTokenSource.CreateLinkedTokenSource(closed);
+        _near = new NearPages(server.Gateway, run.Pool, MostRequests, OnNear);
+        _output = new ReplyOutput(output, terms.Structured, _near, OnWritten, _gone.Cancel, log);
     }
 
     /// <summary>Whether the client went without a goodbye.</summary>
@@ -50,7 +56,6 @@ internal sealed class RequestStream
     /// <summary>Serves until the client says goodbye, is gone, or the node stops; ends when no request is under way any more.</summary>
     public async Task RunAsync()
     {
-        var writing = WriteRepliesAsync();
         var isOrderly = false;
         try
         {
@@ -68,9 +73,11 @@ internal sealed class RequestStream
 
         // Nobody waits for the answers of a client that is gone: what was not sent to the grid yet is not any more.
         if (!isOrderly) await _gone.CancelAsync().ConfigureAwait(false);
+        // A write whose data did not come to its end.
+        if (_data is not null) OnWritten(new NbdReply(_reader.Request) { Buffer = _data, IsBudgeted = true });
+        else if (_hasSlot) _slots.Release();
         for (var i = 0; i < MostRequests; i++) await _slots.WaitAsync(CancellationToken.None).ConfigureAwait(false);
-        _replies.Writer.Complete();
-        await writing.ConfigureAwait(false);
+        _near?.Dispose();
         _ended.SetResult();
         _slots.Dispose();
         _gone.Dispose();
@@ -80,114 +87,139 @@ internal sealed class RequestStream
     private async Task<bool> ReadRequestsAsync()
     {
         using var until = CancellationTokenSource.CreateLinkedTokenSource(_server.Stopping, _gone.Token);
-        byte[]? data = null;
+        var (bytesLeft, turnsLeft) = (BytesPerStay, TurnsPerStay);
+        while (true)
+        {
+            var read = await _input.ReadAsync(until.Token).ConfigureAwait(false);
+            if (bytesLeft <= 0 || --turnsLeft <= 0)
+            {
+                (bytesLeft, turnsLeft) = (BytesPerStay, TurnsPerStay);
+                await Task.Yield();
+            }
+
+            var input = read.Buffer;
+            var before = input.Length;
+            Halt halt;
+            do
+            {
+                var duty = _output.TryTakeDuty();
+                halt = Look(ref input);
+                // Not waited for: a client may send all that it has before it reads. The replies under way are bounded.
+                if (duty) _ = _output.DrainAsync();
+                if (halt == Halt.NoSlot)
+                {
+                    await _slots.WaitAsync(until.Token).ConfigureAwait(false);
+                    _hasSlot = true;
+                }
+                else if (halt == Halt.NoBuffer)
+                {
+                    await TakeAsync(_reader.Request, until.Token).ConfigureAwait(false);
+                    _data = ArrayPool<byte>.Shared.Rent((int)_reader.Request.LengthBytes);
+                    _reader.Take(_data);
+                }
+            }
+            while (halt is Halt.NoSlot or Halt.NoBuffer);
+
+            bytesLeft -= before - input.Length;
+            _input.AdvanceTo(input.Start, input.End);
+            if (halt == Halt.Goodbye) return true;
+            if (read.IsCompleted) return false;
+        }
+    }
+
+    /// <summary>Begins every whole request of the input, then runs this node's own objects that were asked.</summary>
+    private Halt Look(ref ReadOnlySequence<byte> input)
+    {
+        _near?.Begin();
         try
         {
             while (true)
             {
-                var read = await _input.ReadAsync(until.Token).ConfigureAwait(false);
-                var input = read.Buffer;
-                RequestRead found;
-                while ((found = _reader.TryRead(ref input)) is RequestRead.Request or RequestRead.NeedBuffer)
+                // First of all: who waits for a place holds no buffer that others wait for.
+                if (!_hasSlot && !(_hasSlot = _slots.Wait(0, CancellationToken.None))) return Halt.NoSlot;
+                switch (_reader.TryRead(ref input))
                 {
-                    var request = _reader.Request;
-                    if (found == RequestRead.NeedBuffer)
-                    {
-                        await TakeAsync(request, until.Token).ConfigureAwait(false);
-                        data = ArrayPool<byte>.Shared.Rent((int)request.LengthBytes);
-                        _reader.Take(data);
-                        continue;
-                    }
-
-                    if (request.Command == NbdCommand.Disconnect) return true;
-                    await BeginAsync(request, data, until.Token).ConfigureAwait(false);
-                    data = null;
+                    case RequestRead.NeedMore:
+                        return Halt.NoInput;
+                    case RequestRead.NeedBuffer:
+                        return Halt.NoBuffer;
+                    case RequestRead.Broken:
+                        Trouble = _reader.Trouble;
+                        return Halt.Goodbye;
                 }
 
-                _input.AdvanceTo(input.Start, input.End);
-                if (found == RequestRead.Broken)
-                {
-                    Trouble = _reader.Trouble;
-                    return true;
-                }
-
-                if (read.IsCompleted) return false;
+                if (_reader.Request.Command == NbdCommand.Disconnect) return Halt.Goodbye;
+                var reply = new NbdReply(_reader.Request, _reader.Error, _reader.Trouble) { Buffer = _data, IsBudgeted = _data is not null };
+                (_hasSlot, _data) = (false, null);
+                Begin(reply);
             }
         }
         finally
         {
-            // A write whose data did not come to its end.
-            if (data is not null) GiveBack(data, _reader.Request.LengthBytes);
+            _near?.RunAll();
         }
     }
 
-    private async ValueTask BeginAsync(NbdRequest request, byte[]? data, CancellationToken cancellation)
+    private void Begin(NbdReply reply)
     {
-        await _slots.WaitAsync(cancellation).ConfigureAwait(false);
-        if (_reader.Error != NbdError.None)
-        {
-            _replies.Writer.TryWrite(new NbdReply(request, _reader.Error, _reader.Trouble));
-            return;
-        }
-
-        if (request.Command == NbdCommand.Read)
-        {
-            try
-            {
-                await TakeAsync(request, cancellation).ConfigureAwait(false);
-            }
-            catch
-            {
-                _slots.Release();
-                throw;
-            }
-
-            data = ArrayPool<byte>.Shared.Rent((int)request.LengthBytes);
-        }
-
-        _ = CarryOutAsync(request, data);
+        if (reply.Error != NbdError.None) _output.Push(reply);
+        else if (reply.Request.HasPayload && _near?.TryBegin(reply, reply.Buffer.AsMemory(0, reply.Buffer is null ? 0 : (int)reply.Request.LengthBytes)) == true) return;
+        else _ = CarryOutAsync(reply);
     }
 
-    private async Task CarryOutAsync(NbdRequest request, byte[]? data)
+    /// <summary>An object of this node has answered; where the answer does not stand, the long way is taken.</summary>
+    private void OnNear(NbdReply reply, bool stands)
     {
-        NbdReply reply;
+        if (stands) _output.Push(reply);
+        else ThreadPool.UnsafeQueueUserWorkItem(static state => _ = state.Stream.CarryOutAsync(state.Reply), (Stream: this, Reply: reply), preferLocal: true);
+    }
+
+    private async Task CarryOutAsync(NbdReply reply)
+    {
+        var request = reply.Request;
         try
         {
-            reply = await AskAsync(request, data).ConfigureAwait(false);
+            await AskAsync(reply, request).ConfigureAwait(false);
         }
         catch (NbdException e)
         {
-            _log.LogWarning("NBD {Command} of {Bytes} bytes at {Offset} of export {Export} failed: {Why}", request.Command, request.LengthBytes, request.Offset, _terms.Export.Name, e.Message);
-            reply = new NbdReply(request, e.Error, e.Message);
+            Failed(request, e);
+            reply.Fail(e.Error, e.Message);
         }
         catch (OperationCanceledException)
         {
-            reply = new NbdReply(request, NbdError.Io, "the connection is gone");
+            reply.Fail(NbdError.Io, "the connection is gone");
         }
         catch (Exception e) when (e is GridException or ObjectDisposedException)
         {
-            _log.LogWarning("NBD {Command} of {Bytes} bytes at {Offset} of export {Export} failed: {Why}", request.Command, request.LengthBytes, request.Offset, _terms.Export.Name, e.Message);
-            reply = new NbdReply(request, NbdError.Io, e.Message);
+            Failed(request, e);
+            reply.Fail(NbdError.Io, e.Message);
         }
         catch (Exception e)
         {
             _log.LogError(e, "NBD {Command} failed", request.Command);
-            reply = new NbdReply(request, NbdError.Io, "the node failed: see its log");
+            reply.Fail(NbdError.Io, "the node failed: see its log");
         }
 
-        _replies.Writer.TryWrite(reply with { Buffer = data });
+        _output.Push(reply);
     }
 
-    private async Task<NbdReply> AskAsync(NbdRequest request, byte[]? data)
+    private void Failed(in NbdRequest request, Exception why) =>
+        _log.LogWarning("NBD {Command} of {Bytes} bytes at {Offset} of export {Export} failed: {Why}", request.Command, request.LengthBytes, request.Offset, _terms.Export.Name, why.Message);
+
+    private async ValueTask AskAsync(NbdReply reply, NbdRequest request)
     {
         var (offset, length, cancellation) = ((long)request.Offset, (int)Math.Min(request.LengthBytes, int.MaxValue), _gone.Token);
         switch (request.Command)
         {
             case NbdCommand.Read:
-                var isThere = await _device.ReadAsync(offset, data.AsMemory(0, length), cancellation).ConfigureAwait(false);
-                return new NbdReply(request) { Data = isThere ? data : null };
+                await TakeAsync(request, cancellation).ConfigureAwait(false);
+                reply.IsBudgeted = true;
+                reply.Buffer = ArrayPool<byte>.Shared.Rent(length);
+                if (await _device.ReadAsync(offset, reply.Buffer.AsMemory(0, length), cancellation).ConfigureAwait(false)) reply.Data = reply.Buffer;
+                break;
             case NbdCommand.Write:
-                await _device.WriteAsync(offset, data.AsMemory(0, length), cancellation).ConfigureAwait(false);
+                await _device.WriteAsync(offset, reply.Buffer.AsMemory(0, length), cancellation).ConfigureAwait(false);
                 break;
             case NbdCommand.Trim:
                 await _device.ZeroAsync(offset, request.LengthBytes, keepsPages: false, cancellation).ConfigureAwait(false);
@@ -199,57 +231,25 @@ internal sealed class RequestStream
                 break;
             case NbdCommand.BlockStatus:
                 var extents = await _device.StatusAsync(offset, request.LengthBytes, cancellation).ConfigureAwait(false);
-                return new NbdReply(request) { Extents = (request.Flags & CommandFlags.ReqOne) != 0 ? [extents[0]] : extents };
+                reply.Extents = (request.Flags & CommandFlags.ReqOne) != 0 ? [extents[0]] : extents;
+                break;
             default:
                 // A flush: what was acknowledged is durable already.
                 break;
         }
-
-        return new NbdReply(request);
     }
 
-    /// <summary>Sends replies as they come. Where the client is gone they are dropped, and what they hold goes back all the same.</summary>
-    private async Task WriteRepliesAsync()
+    /// <summary>A reply is out, or dropped: what it held is free again.</summary>
+    private void OnWritten(NbdReply reply)
     {
-        var written = new List<NbdReply>();
-        var isDead = false;
-        while (await _replies.Reader.WaitToReadAsync(CancellationToken.None).ConfigureAwait(false))
+        if (reply.Buffer is { } buffer)
         {
-            var bytes = 0L;
-            while (bytes < FlushBytes && _replies.Reader.TryRead(out var reply))
-            {
-                if (!isDead) ReplyWriter.Write(_output, _terms.Structured, reply);
-                written.Add(reply);
-                bytes += reply.Data is null ? NbdRequest.HeadBytes : reply.Request.LengthBytes;
-            }
-
-            if (!isDead && !await FlushAsync().ConfigureAwait(false))
-            {
-                isDead = true;
-                await _gone.CancelAsync().ConfigureAwait(false);
-            }
-
-            foreach (var reply in written)
-            {
-                if (reply.Buffer is { } buffer) GiveBack(buffer, reply.Request.LengthBytes);
-                _slots.Release();
-            }
-
-            written.Clear();
+            ArrayPool<byte>.Shared.Return(buffer);
+            if (reply.IsBudgeted) Give(reply.Request.LengthBytes);
+            reply.Buffer = null;
         }
-    }
 
-    /// <returns>Whether the client is there.</returns>
-    private async ValueTask<bool> FlushAsync()
-    {
-        try
-        {
-            return !(await _output.FlushAsync(_gone.Token).ConfigureAwait(false)).IsCompleted;
-        }
-        catch (Exception e) when (e is IOException or ConnectionResetException or ConnectionAbortedException or OperationCanceledException or InvalidOperationException)
-        {
-            return false;
-        }
+        _slots.Release();
     }
 
     private async ValueTask TakeAsync(NbdRequest request, CancellationToken cancellation)
@@ -266,10 +266,25 @@ internal sealed class RequestStream
         }
     }
 
-    private void GiveBack(byte[] buffer, uint bytes)
+    private void Give(uint bytes)
     {
-        ArrayPool<byte>.Shared.Return(buffer);
         _server.Budget.Give(bytes);
         _budget.Give(bytes);
+    }
+
+    /// <summary>Why no further request is begun.</summary>
+    private enum Halt
+    {
+        /// <summary>More has to come.</summary>
+        NoInput,
+
+        /// <summary>As many as may be are under way.</summary>
+        NoSlot,
+
+        /// <summary>A write's data needs room.</summary>
+        NoBuffer,
+
+        /// <summary>Nothing more is read.</summary>
+        Goodbye,
     }
 }

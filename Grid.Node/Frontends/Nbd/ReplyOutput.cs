@@ -1,0 +1,128 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.Extensions.Logging;
+
+namespace Grid.Node.Frontends.Nbd;
+
+/// <summary>
+/// The replies of one connection. Any thread pushes replies; whoever holds the duty writes them all, flushes once, and looks again. The connection's reader takes the duty while it looks at requests, so
+/// that what they cause is written by itself, without waking another thread. Where the client is gone replies are dropped, and what they hold goes back all the same.
+/// </summary>
+/// <param name="output">Where to.</param>
+/// <param name="structured">Whether structured replies were agreed on.</param>
+/// <param name="near">Where pages of this node's own objects are; null: none are.</param>
+/// <param name="onWritten">Told of each reply that is written or dropped.</param>
+/// <param name="onGone">Told when the client is found to be gone.</param>
+/// <param name="log">The log.</param>
+internal sealed class ReplyOutput(PipeWriter output, bool structured, NearPages? near, Action<NbdReply> onWritten, Action onGone, ILogger log) : IThreadPoolWorkItem
+{
+    private const int Free = 0;
+    private const int Held = 1;
+    private const int FlushAboveBytes = 256 << 10;
+    private NbdReply? _ready;
+    private int _duty;
+    private bool _isGone;
+
+    /// <summary>Takes a reply; writes it if nobody else is about to.</summary>
+    public void Push(NbdReply reply)
+    {
+        NbdReply? head;
+        do
+        {
+            head = Volatile.Read(ref _ready);
+            reply.Next = head;
+        }
+        while (Interlocked.CompareExchange(ref _ready, reply, head) != head);
+        if (TryTakeDuty()) ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: true);
+    }
+
+    /// <summary>Takes the duty to write; the taker must call <see cref="DrainAsync"/>.</summary>
+    public bool TryTakeDuty() => Interlocked.CompareExchange(ref _duty, Held, Free) == Free;
+
+    /// <summary>Writes what is ready until nothing is left, then gives the duty back. Only for its holder. What goes wrong is told otherwise: nobody need wait for it.</summary>
+    public async Task DrainAsync()
+    {
+        do
+        {
+            try
+            {
+                while (Interlocked.Exchange(ref _ready, null) is { } batch) await WriteAsync(Reverse(batch)).ConfigureAwait(false);
+            }
+            finally
+            {
+                Interlocked.Exchange(ref _duty, Free);
+            }
+        }
+        while (Volatile.Read(ref _ready) is not null && TryTakeDuty());
+    }
+
+    /// <inheritdoc/>
+    void IThreadPoolWorkItem.Execute() => _ = DrainAsync();
+
+    private async ValueTask WriteAsync(NbdReply? reply)
+    {
+        var bytes = 0L;
+        while (reply is not null)
+        {
+            var next = reply.Next;
+            bytes += WriteOne(reply);
+            reply = next;
+            if (reply is not null && bytes <= FlushAboveBytes) continue;
+            await FlushAsync().ConfigureAwait(false);
+            bytes = 0;
+        }
+    }
+
+    private long WriteOne(NbdReply reply)
+    {
+        try
+        {
+            if (!_isGone && reply.Near is not null) near!.Prepare(reply);
+        }
+        catch (InvalidDataException damaged)
+        {
+            log.LogError("NBD {Command} of {Bytes} bytes at {Offset} failed, a page in memory is damaged: {Why}", reply.Request.Command, reply.Request.LengthBytes, reply.Request.Offset, damaged.Message);
+            near!.Release(reply);
+            reply.Fail(NbdError.Io, "a page in memory is damaged");
+        }
+
+        if (!_isGone) ReplyWriter.Write(output, structured, reply, near);
+        near?.Release(reply);
+        var bytes = reply.Data is null ? NbdRequest.HeadBytes : reply.Request.LengthBytes;
+        onWritten(reply);
+        return bytes;
+    }
+
+    private async ValueTask FlushAsync()
+    {
+        if (_isGone) return;
+        try
+        {
+            var result = await output.FlushAsync().ConfigureAwait(false);
+            if (!result.IsCompleted && !result.IsCanceled) return;
+        }
+        catch (Exception e) when (e is IOException or ConnectionResetException or ConnectionAbortedException or OperationCanceledException or InvalidOperationException)
+        {
+            log.LogDebug(e, "An NBD client is gone");
+        }
+
+        _isGone = true;
+        onGone();
+    }
+
+    private static NbdReply Reverse(NbdReply newest)
+    {
+        NbdReply? reversed = null;
+        NbdReply? reply = newest;
+        while (reply is not null)
+        {
+            var next = reply.Next;
+            reply.Next = reversed;
+            reversed = reply;
+            reply = next;
+        }
+
+        return reversed!;
+    }
+}
