@@ -19,6 +19,7 @@ internal static class BenchCommand
         root.Add(Durable(node, json));
         root.Add(JournalCommands.Recover(node, json));
         root.Add(JournalCommands.Overwrite(node, json));
+        root.Add(NbdCommands.Nbd(node, json));
         root.Add(ClusterCommands.Cluster(node, json));
         root.Add(ClusterCommands.Load());
         root.Add(Alloc(node, json));

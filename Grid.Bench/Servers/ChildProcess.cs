@@ -23,6 +23,9 @@ internal sealed partial class ChildProcess : IAsyncDisposable
     /// <summary>Its process id.</summary>
     public int ProcessId => _process.Id;
 
+    /// <summary>The last lines that it wrote.</summary>
+    public string Said => string.Join(" | ", _lines);
+
     /// <summary>Starts a program. Its input stays open as long as this process lives.</summary>
     /// <param name="name">What it is called in messages.</param>
     /// <param name="program">The program.</param>
