@@ -17,8 +17,12 @@ public sealed class StuckHandOffTests(PostgresServer server, ITestOutputHelper o
     [Fact]
     public async Task A_node_that_stops_while_another_hangs_answers_what_it_has_begun()
     {
-        // The one that hangs is not noticed before the other has stopped.
-        await using var cluster = await ClusterOfNodes.StartAsync(server, 3, output, setup => setup.With("akka.cluster.failure-detector.acceptable-heartbeat-pause", "60s"));
+        // The one that hangs is not noticed before the other has stopped, which takes shorter than it would.
+        await using var cluster = await ClusterOfNodes.StartAsync(server, 3, output, setup => setup
+            .With("akka.cluster.failure-detector.acceptable-heartbeat-pause", "60s")
+            .With("akka.cluster.sharding.handoff-timeout", "8s")
+            .With("akka.coordinated-shutdown.phases.cluster-sharding-shutdown-region.timeout", "10s")
+            .With("grid.stop.timeout", "16s"));
         var (stopping, hanging) = (cluster.Nodes[1], cluster.Nodes[2]);
         await using var client = await cluster.ConnectAsync(timeout: "60s");
         var pool = await client.CreatePoolAsync("p", Kinds.Options(PoolKind.Persistent, PoolSharing.Private));
