@@ -143,12 +143,13 @@ internal sealed class GridNode : INodeStatusSource
     /// </summary>
     private void RegisterLeaving(ActorSystem system, IActorRef guard)
     {
-        CoordinatedShutdown.Get(system).AddTask(CoordinatedShutdown.PhaseClusterShardingShutdownRegion, "grid-end-objects", async () =>
+        var shutdown = CoordinatedShutdown.Get(system);
+        shutdown.AddTask(CoordinatedShutdown.PhaseClusterShardingShutdownRegion, "grid-end-objects", async () =>
         {
-            await EndWhatIsNotHandedOffAsync(_objects!, CoordinatedShutdown.Get(system).Timeout(CoordinatedShutdown.PhaseClusterShardingShutdownRegion));
+            await EndWhatIsNotHandedOffAsync(_objects!, shutdown.Timeout(CoordinatedShutdown.PhaseClusterShardingShutdownRegion));
             return Akka.Done.Instance;
         });
-        CoordinatedShutdown.Get(system).AddTask("grid-part", "grid-part", async () =>
+        shutdown.AddTask("grid-part", "grid-part", async () =>
         {
             var objects = _objects!;
             objects.IsLeaving = true;
@@ -168,7 +169,7 @@ internal sealed class GridNode : INodeStatusSource
         await WhileAsync(() => objects.Shards.InhabitedCount > 0, phase - TimeSpan.FromSeconds(2.5), CancellationToken.None);
         if (objects.Shards.InhabitedCount == 0) return;
         objects.IsLeaving = true;
-        objects.EndAll();
+        objects.EndObjects(life: null);
         await WhileAsync(() => objects.Shards.InhabitedCount > 0, TimeSpan.FromSeconds(1), CancellationToken.None);
     }
 

@@ -76,17 +76,12 @@ internal sealed class ObjectServices
     /// <summary>Where clients reach this node, <c>host:port</c>.</summary>
     public string DataAddress { get; set; } = "";
 
-    /// <summary>Has the objects of a shard that was closed answer what they hold and end.</summary>
-    public void EndObjects(ShardLife life)
+    /// <summary>Has objects answer what they hold and end.</summary>
+    /// <param name="life">Those of a shard that was closed; null: all, for the node leaves and nobody takes them over in time.</param>
+    public void EndObjects(ShardLife? life)
     {
         foreach (var (_, entry) in Registry.Entries)
-            if (entry.Life == life) entry.Actor.Tell(ShardClosed.Instance, ActorRefs.NoSender);
-    }
-
-    /// <summary>Has all objects answer what they hold and end: the node leaves, and nobody takes them over in time.</summary>
-    public void EndAll()
-    {
-        foreach (var (_, entry) in Registry.Entries) entry.Actor.Tell(ShardClosed.Instance, ActorRefs.NoSender);
+            if (life is null || entry.Life == life) entry.Actor.Tell(ShardClosed.Instance, ActorRefs.NoSender);
     }
 
     /// <summary>Frees the pages a request brought, where they are not stored after all.</summary>

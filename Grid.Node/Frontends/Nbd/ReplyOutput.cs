@@ -13,9 +13,9 @@ namespace Grid.Node.Frontends.Nbd;
 /// <param name="structured">Whether structured replies were agreed on.</param>
 /// <param name="near">Where pages of this node's own objects are; null: none are.</param>
 /// <param name="onWritten">Told of each reply that is written or dropped.</param>
-/// <param name="onGone">Told when the client is found to be gone.</param>
+/// <param name="gone">Cancelled when the client is gone, also by this.</param>
 /// <param name="log">The log.</param>
-internal sealed class ReplyOutput(PipeWriter output, bool structured, NearPages? near, Action<NbdReply> onWritten, Action onGone, ILogger log) : IThreadPoolWorkItem
+internal sealed class ReplyOutput(PipeWriter output, bool structured, NearPages? near, Action<NbdReply> onWritten, CancellationTokenSource gone, ILogger log) : IThreadPoolWorkItem
 {
     private const int Free = 0;
     private const int Held = 1;
@@ -57,6 +57,13 @@ internal sealed class ReplyOutput(PipeWriter output, bool structured, NearPages?
         while (Volatile.Read(ref _ready) is not null && TryTakeDuty());
     }
 
+    /// <summary>Sends what was written last, once nobody writes any more; nothing may be pushed from here on.</summary>
+    public async Task EndAsync()
+    {
+        while (!TryTakeDuty()) await Task.Delay(1, CancellationToken.None).ConfigureAwait(false);
+        await FlushAsync().ConfigureAwait(false);
+    }
+
     /// <inheritdoc/>
     void IThreadPoolWorkItem.Execute() => _ = DrainAsync();
 
@@ -87,7 +94,16 @@ internal sealed class ReplyOutput(PipeWriter output, bool structured, NearPages?
             reply.Fail(NbdError.Io, "a page in memory is damaged");
         }
 
-        if (!_isGone) ReplyWriter.Write(output, structured, reply, near);
+        try
+        {
+            if (!_isGone) ReplyWriter.Write(output, structured, reply, near);
+        }
+        catch (InvalidOperationException)
+        {
+            // The pipe was completed under us: the client is gone.
+            Gone();
+        }
+
         near?.Release(reply);
         var bytes = reply.Data is null ? NbdRequest.HeadBytes : reply.Request.LengthBytes;
         onWritten(reply);
@@ -99,7 +115,7 @@ internal sealed class ReplyOutput(PipeWriter output, bool structured, NearPages?
         if (_isGone) return;
         try
         {
-            var result = await output.FlushAsync().ConfigureAwait(false);
+            var result = await output.FlushAsync(gone.Token).ConfigureAwait(false);
             if (!result.IsCompleted && !result.IsCanceled) return;
         }
         catch (Exception e) when (e is IOException or ConnectionResetException or ConnectionAbortedException or OperationCanceledException or InvalidOperationException)
@@ -107,8 +123,13 @@ internal sealed class ReplyOutput(PipeWriter output, bool structured, NearPages?
             log.LogDebug(e, "An NBD client is gone");
         }
 
+        Gone();
+    }
+
+    private void Gone()
+    {
         _isGone = true;
-        onGone();
+        gone.Cancel();
     }
 
     private static NbdReply Reverse(NbdReply newest)

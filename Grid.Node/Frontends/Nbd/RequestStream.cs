@@ -41,7 +41,7 @@ internal sealed class RequestStream
         _reader = new RequestReader(terms);
         _gone = CancellationTokenSource.CreateLinkedTokenSource(closed);
         _near = new NearPages(server.Gateway, run.Pool, MostRequests, OnNear);
-        _output = new ReplyOutput(output, terms.Structured, _near, OnWritten, _gone.Cancel, log);
+        _output = new ReplyOutput(output, terms.Structured, _near, OnWritten, _gone, log);
     }
 
     /// <summary>Whether the client went without a goodbye.</summary>
@@ -77,6 +77,7 @@ internal sealed class RequestStream
         if (_data is not null) OnWritten(new NbdReply(_reader.Request) { Buffer = _data, IsBudgeted = true });
         else if (_hasSlot) _slots.Release();
         for (var i = 0; i < MostRequests; i++) await _slots.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+        await _output.EndAsync().ConfigureAwait(false);
         _near?.Dispose();
         _ended.SetResult();
         _slots.Dispose();
