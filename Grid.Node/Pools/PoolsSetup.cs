@@ -62,6 +62,7 @@ internal static class PoolsSetup
             ClusterSingletonProxy.Props(
                 $"/user/{ManagerName}", ClusterSingletonProxySettings.Create(system).WithSingletonName(SingletonName).WithRole(settings.Role)),
             $"{ManagerName}-proxy");
+        system.ActorOf(Props.Create(() => new LostCommands()), $"{ManagerName}-lost");
         var viewActor = system.ActorOf(Props.Create(() => new PoolViewActor(settings, view, removed, proxy, ready)), PoolViewActor.Name);
         return new PoolsHandles(view, new PoolsFacade(system, settings, view, proxy), ready.Task, viewActor, manager, proxy);
     }

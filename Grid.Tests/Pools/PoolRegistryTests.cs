@@ -150,6 +150,24 @@ public sealed class PoolRegistryTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_command_that_meets_a_registry_whose_recovery_fails_is_answered_at_once()
+    {
+        await RestartAsync(serializeAll: false);
+        _journal.FailReads = new IOException("no database");
+        _node.KillRegistry();
+        await WaitForAsync(() => _node.CreateAsync("b"), answer => answer.Status == Status.NotServing);
+        var commands = new List<Task<PoolAnswer>>();
+        for (var i = 0; i < 500; i++)
+        {
+            commands.Add(_node.CreateAsync("b"));
+            // Some come while it rests, some while it recovers.
+            await Task.Delay(4);
+        }
+
+        foreach (var answer in await Task.WhenAll(commands).WaitAsync(PoolsNode.Settings.ConfirmTimeout / 2)) Assert.Equal(Status.NotServing, answer.Status);
+    }
+
+    [Fact]
     public async Task Commands_that_wait_behind_a_failed_write_were_not_applied()
     {
         await RestartAsync(serializeAll: false);
