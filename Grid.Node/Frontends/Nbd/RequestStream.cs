@@ -17,7 +17,7 @@ internal sealed class RequestStream
     private const long MostBytes = 64 << 20;
     private const int FlushBytes = 256 << 10;
 
-    private readonly ExportDevice _device;
+    private readonly IExportDevice _device;
     private readonly TransmissionTerms _terms;
     private readonly PipeReader _input;
     private readonly PipeWriter _output;
@@ -31,7 +31,7 @@ internal sealed class RequestStream
     private readonly Channel<NbdReply> _replies = Channel.CreateUnbounded<NbdReply>(new UnboundedChannelOptions { SingleReader = true });
 
     /// <summary>The requests of a connection.</summary>
-    public RequestStream(ExportDevice device, TransmissionTerms terms, PipeReader input, PipeWriter output, NbdServer server, CancellationToken closed, ILogger log)
+    public RequestStream(IExportDevice device, TransmissionTerms terms, PipeReader input, PipeWriter output, NbdServer server, CancellationToken closed, ILogger log)
     {
         (_device, _terms, _input, _output, _server, _log) = (device, terms, input, output, server, log);
         _reader = new RequestReader(terms);
@@ -201,10 +201,11 @@ internal sealed class RequestStream
                 var extents = await _device.StatusAsync(offset, request.LengthBytes, cancellation).ConfigureAwait(false);
                 return new NbdReply(request) { Extents = (request.Flags & CommandFlags.ReqOne) != 0 ? [extents[0]] : extents };
             default:
-                // A flush: what was acknowledged is durable already.
+                await _device.FlushAsync(cancellation).ConfigureAwait(false);
                 break;
         }
 
+        if (request.Command != NbdCommand.Flush && (request.Flags & CommandFlags.Fua) != 0) await _device.FlushAsync(cancellation).ConfigureAwait(false);
         return new NbdReply(request);
     }
 
