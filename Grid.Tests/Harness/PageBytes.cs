@@ -61,7 +61,7 @@ internal static class PageBytes
 
     public static ulong NumberOf(ReadOnlySpan<byte> page) => BinaryPrimitives.ReadUInt64LittleEndian(page);
 
-    public static string Describe(ReadOnlySpan<byte> page) => $"{page.Length} bytes, first words {NumberOf(page):x} {NumberOf(page[8..]):x}";
+    public static string Describe(ReadOnlySpan<byte> page) => page.Length < 16 ? Convert.ToHexString(page) : $"{page.Length} bytes, first words {NumberOf(page):x} {NumberOf(page[8..]):x}";
 }
 
 /// <summary>Asks about one page and compares.</summary>

@@ -9,7 +9,6 @@ internal sealed class FileDeviceOrigin : IDeviceOrigin
     private const int NoSpaceLeft = 28;
     private const int QuotaExceeded = 122;
     private const int ReadOnlyFileSystem = 30;
-    private const int FileTooLarge = 27;
 
     /// <summary>A file's time of change may be as coarse as this: one that changed so recently can change again within it.</summary>
     private static readonly TimeSpan Coarse = TimeSpan.FromSeconds(2);
@@ -55,9 +54,11 @@ internal sealed class FileDeviceOrigin : IDeviceOrigin
             if (export.Origin.IsBacking && RandomAccess.GetLength(file) < export.SizeBytes) RandomAccess.SetLength(file, export.SizeBytes);
             return new FileDeviceOrigin(file, path, true, export.Origin.IsBacking, seal);
         }
-        catch
+        catch (Exception e)
         {
             file.Dispose();
+            // So .NET calls what Linux calls a file that is too large.
+            if (e is ArgumentOutOfRangeException) throw new IOException($"{path} cannot be {export.SizeBytes} bytes long", e);
             throw;
         }
     }
@@ -90,7 +91,7 @@ internal sealed class FileDeviceOrigin : IDeviceOrigin
         {
             await RandomAccess.WriteAsync(_file, data, offset, CancellationToken.None).ConfigureAwait(false);
         }
-        catch (IOException e)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentOutOfRangeException)
         {
             throw Failure("writing", e);
         }
@@ -157,12 +158,18 @@ internal sealed class FileDeviceOrigin : IDeviceOrigin
             throw new NbdException(NbdError.Io, $"origin {_path} has changed, and must not, since the export was made to be read only: remove the export and make it anew");
     }
 
-    private NbdException Failure(string what, IOException e) => new(
-        e.HResult switch
+    private NbdException Failure(string what, Exception e) => new(
+        e switch
         {
-            NoSpaceLeft or QuotaExceeded or FileTooLarge => NbdError.NoSpace,
-            ReadOnlyFileSystem => NbdError.Perm,
-            _ => NbdError.Io,
+            // So .NET calls what Linux calls a file that is too large.
+            ArgumentOutOfRangeException => NbdError.NoSpace,
+            UnauthorizedAccessException => NbdError.Perm,
+            _ => e.HResult switch
+            {
+                NoSpaceLeft or QuotaExceeded => NbdError.NoSpace,
+                ReadOnlyFileSystem => NbdError.Perm,
+                _ => NbdError.Io,
+            },
         },
         $"{what} origin {_path} failed: {e.Message}");
 }

@@ -9,16 +9,17 @@ namespace Grid.Node.Frontends.Nbd.Origins;
 /// </summary>
 internal sealed class NbdDeviceOrigin : IDeviceOrigin
 {
-    private static readonly TimeSpan OpenTimeout = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan OpenTimeout = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(200);
     private readonly string _location;
     private readonly (string Host, int Port, string Export) _server;
     private readonly bool _writes;
     private readonly TimeSpan _keepAlive;
     private readonly ILogger _log;
-    private readonly SemaphoreSlim _opening = new(1, 1);
+    private readonly Lock _gate = new();
     private readonly OriginTerms _terms;
     private OriginLink _link;
+    private Task<OriginLink>? _opening;
     private bool _isDisposed;
 
     private NbdDeviceOrigin(NbdOrigin origin, (string Host, int Port, string Export) server, bool writes, TimeSpan keepAlive, OriginLink link, ILogger log) =>
@@ -96,7 +97,7 @@ internal sealed class NbdDeviceOrigin : IDeviceOrigin
     public void Dispose()
     {
         Volatile.Write(ref _isDisposed, true);
-        Volatile.Read(ref _link).Dispose();
+        lock (_gate) _link.Dispose();
     }
 
     private static async Task<OriginLink> ConnectAsync((string Host, int Port, string Export) server, bool writes, TimeSpan keepAlive, CancellationToken cancellation)
@@ -135,7 +136,7 @@ internal sealed class NbdDeviceOrigin : IDeviceOrigin
             string why;
             try
             {
-                var link = await LinkAsync(cancellation).ConfigureAwait(false);
+                var link = await LinkAsync().WaitAsync(clock.Left, cancellation).ConfigureAwait(false);
                 await link.AskAsync(request, clock.Left, cancellation).ConfigureAwait(false);
                 return request;
             }
@@ -145,6 +146,7 @@ internal sealed class NbdDeviceOrigin : IDeviceOrigin
             }
             catch (TimeoutException e)
             {
+                // Of the server or of the attempt to connect to it.
                 throw new NbdException(NbdError.Io, $"origin {_location}: {request.Command} of {request.LengthBytes} bytes at {request.Offset}: {e.Message}");
             }
             catch (NbdPeerException e) when (e.IsFinal)
@@ -161,31 +163,31 @@ internal sealed class NbdDeviceOrigin : IDeviceOrigin
         }
     }
 
-    /// <summary>The connection, made anew where it is lost.</summary>
-    private async ValueTask<OriginLink> LinkAsync(CancellationToken cancellation)
+    /// <summary>The connection, made anew where it is lost; by one for all.</summary>
+    private Task<OriginLink> LinkAsync()
     {
-        var known = Volatile.Read(ref _link);
-        if (!known.IsLost) return known;
-        await _opening.WaitAsync(cancellation).ConfigureAwait(false);
-        try
+        lock (_gate)
         {
-            if (!_link.IsLost) return _link;
-            ObjectDisposedException.ThrowIf(Volatile.Read(ref _isDisposed), this);
-            var link = await ConnectAsync(_server, _writes, _keepAlive, cancellation).ConfigureAwait(false);
-            if (link.Terms.SizeBytes != SizeBytes || link.Terms.MinBlockBytes > MinBlockBytes)
-            {
-                link.Dispose();
-                throw new NbdPeerException($"it has {link.Terms.SizeBytes} bytes in blocks of {link.Terms.MinBlockBytes} now, it had {SizeBytes} in blocks of {MinBlockBytes}", isFinal: true);
-            }
+            if (!_link.IsLost) return Task.FromResult(_link);
+            if (_opening is null || _opening.IsCompleted) _opening = OpenAgainAsync();
+            return _opening;
+        }
+    }
 
-            _log.LogInformation("Connected again to origin {Origin}", _location);
-            Volatile.Write(ref _link, link);
-            if (Volatile.Read(ref _isDisposed)) link.Dispose();
-            return link;
-        }
-        finally
+    private async Task<OriginLink> OpenAgainAsync()
+    {
+        await Task.Yield();
+        if (Volatile.Read(ref _isDisposed)) throw new IOException("the export was closed");
+        var link = await ConnectAsync(_server, _writes, _keepAlive, CancellationToken.None).ConfigureAwait(false);
+        if (link.Terms.SizeBytes != SizeBytes || link.Terms.MinBlockBytes > MinBlockBytes)
         {
-            _opening.Release();
+            link.Dispose();
+            throw new NbdPeerException($"it has {link.Terms.SizeBytes} bytes in blocks of {link.Terms.MinBlockBytes} now, it had {SizeBytes} in blocks of {MinBlockBytes}", isFinal: true);
         }
+
+        _log.LogInformation("Connected again to origin {Origin}", _location);
+        lock (_gate) _link = link;
+        if (Volatile.Read(ref _isDisposed)) link.Dispose();
+        return link;
     }
 }

@@ -16,6 +16,13 @@ namespace Grid.Node.Frontends.Nbd.Origins;
 /// <param name="timeout">How long the invalidation after a write is tried.</param>
 internal sealed class UnitWriter(Pool pool, UnitMap map, KeyedLocks<UnitId> locks, TimeSpan timeout)
 {
+    /// <summary>
+    /// Pages that are being written at a time up to which they are put. An object remembers for so many absent pages since when they are absent; past that it is in doubt, and a conditional put in vain.
+    /// </summary>
+    private const int MostPutPages = 96;
+
+    private int _pagesInFlight;
+
     /// <summary>Writes a piece.</summary>
     /// <param name="piece">The piece.</param>
     /// <param name="data">Its bytes; null: they are not known here, and the pages are flushed.</param>
@@ -26,6 +33,8 @@ internal sealed class UnitWriter(Pool pool, UnitMap map, KeyedLocks<UnitId> lock
     public async ValueTask WriteAsync(WritePiece piece, ReadOnlyMemory<byte>? data, Func<ValueTask> write, RequestClock clock, CancellationToken cancellation)
     {
         var held = new List<KeyedLocks<UnitId>.Hold>();
+        var pages = piece.LastPage - piece.FirstPage + 1;
+        Interlocked.Add(ref _pagesInFlight, pages);
         try
         {
             // In one order, so that two writes never wait for each other.
@@ -36,6 +45,7 @@ internal sealed class UnitWriter(Pool pool, UnitMap map, KeyedLocks<UnitId> lock
         finally
         {
             foreach (var hold in held) hold.Dispose();
+            Interlocked.Add(ref _pagesInFlight, -pages);
         }
     }
 
@@ -89,19 +99,22 @@ internal sealed class UnitWriter(Pool pool, UnitMap map, KeyedLocks<UnitId> lock
         var pages = piece.LastPage - piece.FirstPage + 1;
         // Where somebody else's mark was there, another write may be under way, or have ended in the middle: what the origin has in the end is not known here.
         var isAlone = begun.Outcome == BatchOutcome.Applied && Enumerable.Range(pages, Marks(piece).Count()).All(entry => !begun.Existed[entry]);
-        if (begun.Outcome == BatchOutcome.Applied)
+        if (isAlone && data is { } bytes && Volatile.Read(ref _pagesInFlight) <= MostPutPages)
         {
-            var batch = isAlone && data is { } bytes ? Puts(piece, bytes) : Flushes(piece);
-            foreach (var index in Marks(piece)) batch.Flush(index);
-            var ended = await clock.RepeatAsync(() => pool.WriteBatchAsync(piece.Object, batch, begun.Version, clock.Call(), CancellationToken.None), CancellationToken.None).ConfigureAwait(false);
+            var ended = await WriteAsync(piece.Object, WithoutMarks(piece, Puts(piece, bytes)), begun.Version, clock).ConfigureAwait(false);
             // A refusal has left all of it empty.
             if (ended.Outcome != BatchOutcome.ConditionFailed) return;
         }
 
-        // Somebody else has changed something, or the owner of the object has, or this was applied and not heard of: the pages go, and the marks that are this write's.
-        await clock.RepeatAsync(() => pool.WriteBatchAsync(piece.Object, Flushes(piece), onlyIf: null, clock.Call(), CancellationToken.None), CancellationToken.None).ConfigureAwait(false);
-        await UnmarkAsync(piece.Object, [.. Marks(piece)], mark, clock).ConfigureAwait(false);
+        // They are not to be put, or somebody else has changed something, or the object is in doubt about that, or this was applied and not heard of: the pages go, and the marks that are this write's.
+        await WriteAsync(piece.Object, Flushes(piece), null, clock).ConfigureAwait(false);
+        if (begun.Outcome != BatchOutcome.Applied) return;
+        var unmarked = await WriteAsync(piece.Object, WithoutMarks(piece, new WriteBatch()), begun.Version, clock).ConfigureAwait(false);
+        if (unmarked.Outcome == BatchOutcome.ConditionFailed) await UnmarkAsync(piece.Object, [.. Marks(piece)], mark, clock).ConfigureAwait(false);
     }
+
+    private ValueTask<WriteBatchResult> WriteAsync(ObjectId obj, WriteBatch batch, ObjectVersion? onlyIf, RequestClock clock) =>
+        clock.RepeatAsync(() => pool.WriteBatchAsync(obj, batch, onlyIf, clock.Call(), CancellationToken.None), CancellationToken.None);
 
     private async ValueTask UnmarkAsync(ObjectId obj, uint[] marks, UnitMark mark, RequestClock clock)
     {
@@ -113,7 +126,7 @@ internal sealed class UnitWriter(Pool pool, UnitMap map, KeyedLocks<UnitId> lock
             for (var i = 0; i < marks.Length; i++)
                 if (got.Hits[i] && UnitMark.Of(found.AsSpan(i * map.PageBytes)) == mark) batch.Flush(marks[i]);
             if (batch.Count == 0) return;
-            var written = await clock.RepeatAsync(() => pool.WriteBatchAsync(obj, batch, got.Version, clock.Call(), CancellationToken.None), CancellationToken.None).ConfigureAwait(false);
+            var written = await WriteAsync(obj, batch, got.Version, clock).ConfigureAwait(false);
             // A mark that stays keeps pages out of the pool, and nothing else.
             if (written.Outcome != BatchOutcome.ConditionFailed || clock.IsOver) return;
         }
@@ -122,6 +135,12 @@ internal sealed class UnitWriter(Pool pool, UnitMap map, KeyedLocks<UnitId> lock
     private IEnumerable<uint> Marks(WritePiece piece)
     {
         for (var unit = map.UnitOf(piece.FirstPage); unit <= map.UnitOf(piece.LastPage); unit++) yield return UnitMap.MarkOf(unit);
+    }
+
+    private WriteBatch WithoutMarks(WritePiece piece, WriteBatch batch)
+    {
+        foreach (var index in Marks(piece)) batch.Flush(index);
+        return batch;
     }
 
     private static WriteBatch Flushes(WritePiece piece)

@@ -221,7 +221,7 @@ public sealed class NbdDeviceOriginTests(ITestOutputHelper output)
         { "larger than 8 EiB", [.. Hello, .. Answer(NbdOption.StructuredReply, 0x80000001), .. Answer(NbdOption.Go, 3, [0, 0, .. Big(ulong.MaxValue), 0, 1])] },
         { "make no sense", [.. Hello, .. Answer(NbdOption.StructuredReply, 0x80000001), .. Answer(NbdOption.Go, 3, [0, 3, .. Big(3u), .. Big(4096u), .. Big(4096u)])] },
         { "answers to options", [.. Hello, .. Answer(NbdOption.StructuredReply, 0x80000001), .. Enumerable.Range(0, 300).SelectMany(_ => Answer(NbdOption.Go, 3, 0, 9))] },
-        { "past the end", [.. Hello] },
+        { "end of the stream", [.. Hello] },
     };
 
     private static byte[] Hello => [.. Big(NbdMagic.Init), .. Big(NbdMagic.Option), 0, 3];
@@ -235,12 +235,13 @@ public sealed class NbdDeviceOriginTests(ITestOutputHelper output)
         var serving = Task.Run(async () =>
         {
             using var client = await listener.AcceptTcpClientAsync();
-            await client.GetStream().WriteAsync(bytes);
+            var stream = client.GetStream();
+            await stream.WriteAsync(bytes);
             client.Client.Shutdown(SocketShutdown.Send);
             // Until the other side has had enough.
             try
             {
-                while (await client.GetStream().ReadAsync(new byte[4096]) > 0)
+                while (await stream.ReadAsync(new byte[4096]) > 0)
                 {
                 }
             }

@@ -81,7 +81,7 @@ public sealed class OriginFuzzTests(ITestOutputHelper output)
         random.NextBytes(server.Content);
         server.Mangle = bytes =>
         {
-            lock (random) return Volatile.Read(ref isWild) && random.Next(5) == 0 ? Mutate(random, bytes) : bytes;
+            lock (random) return Volatile.Read(ref isWild) && random.Next(20) == 0 ? Mutate(random, bytes) : bytes;
         };
         using var origin = await NbdDeviceOrigin.OpenAsync(new NbdOrigin(server.Uri), true, TimeSpan.FromSeconds(10), NullLogger.Instance, default);
         Volatile.Write(ref isWild, true);
