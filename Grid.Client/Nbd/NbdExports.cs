@@ -62,36 +62,52 @@ public sealed class NbdExports
     /// <param name="cancellationToken">Gives the call up.</param>
     /// <exception cref="ArgumentException">A name, the size or the options make no sense, or the pool cannot hold the device; the message says why.</exception>
     /// <exception cref="GridException">There is such an export, or it failed; see <see cref="GridException.Outcome"/>.</exception>
-    public async ValueTask<NbdExport> CreateAsync(
+    public ValueTask<NbdExport> CreateAsync(
         string name, long sizeBytes, string pool, PoolOptions? options = null, bool readOnly = false, CancellationToken cancellationToken = default)
     {
-        if (PoolOptions.ValidateName(name) is { } wrongName) throw new ArgumentException($"The export's name makes no sense: {wrongName}.", nameof(name));
-        if (PoolOptions.ValidateName(pool) is { } wrongPool) throw new ArgumentException($"The pool's name makes no sense: {wrongPool}.", nameof(pool));
-        if (pool == PoolName) throw new ArgumentException($"Pool '{PoolName}' holds the definitions of exports, not a device.", nameof(pool));
-        var wanted = (options ?? new PoolOptions()) with { Kind = PoolKind.Persistent, Sharing = PoolSharing.Private };
-        if (NbdExport.ValidateSize(sizeBytes, wanted.PageSizeBytes) is { } wrongSize) throw new ArgumentException($"The {wrongSize}.", nameof(sizeBytes));
-        // Whether the name is free is looked at first: no pool is made for an export that cannot be. It is looked at again when the definition is written.
-        RequireFree(await ListAsync(cancellationToken).ConfigureAwait(false), name, pool);
-        var info = await EnsurePoolAsync(pool, wanted, cancellationToken).ConfigureAwait(false);
-        RequireFits(info, sizeBytes, nameof(pool));
-        var export = new NbdExport
-        {
-            Name = name,
-            Pool = pool,
-            SizeBytes = sizeBytes,
-            PageSizeBytes = info.Options.PageSizeBytes,
-            ReadOnly = readOnly,
-            Id = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong))),
-        };
+        var export = new NbdExport { Name = name, Pool = pool, SizeBytes = sizeBytes, PageSizeBytes = 0, ReadOnly = readOnly, Id = NewId() };
+        return CreateAsync(export, (options ?? new PoolOptions()) with { Kind = PoolKind.Persistent, Sharing = PoolSharing.Private }, cancellationToken);
+    }
+
+    /// <summary>
+    /// Makes an export of which the grid caches pages, and its pool where there is none of that name. Whether the origin can be opened is not looked at here but by the nodes, when a client asks for
+    /// the export: what the first of them finds is what all others must find, too.
+    /// </summary>
+    /// <param name="name">Its name: what a pool's may be.</param>
+    /// <param name="origin">Where its bytes are.</param>
+    /// <param name="sizeBytes">Bytes of the device, a multiple of 512, at most <see cref="NbdExport.MaxSizeBytes"/>; 0: as many as the origin has, which a backing does not know.</param>
+    /// <param name="pool">The pool of the pages that are cached: ephemeral. Several exports with origins may share one.</param>
+    /// <param name="options">The attributes of a pool that is made for it; ephemeral and private in any case.</param>
+    /// <param name="readOnly">Whether writes are refused.</param>
+    /// <param name="cancellationToken">Gives the call up.</param>
+    /// <exception cref="ArgumentException">A name, the size, the origin or the options make no sense, or the pool is persistent; the message says why.</exception>
+    /// <exception cref="GridException">There is such an export, or one that writes to this origin, or it failed; see <see cref="GridException.Outcome"/>.</exception>
+    public ValueTask<NbdExport> CreateAsync(
+        string name, NbdOrigin origin, long sizeBytes, string pool, PoolOptions? options = null, bool readOnly = false, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(origin);
+        if (origin.Validate() is { } wrong) throw new ArgumentException($"The {wrong}.", nameof(origin));
+        var export = new NbdExport { Name = name, Pool = pool, SizeBytes = sizeBytes, PageSizeBytes = 0, ReadOnly = readOnly, Origin = origin, Id = NewId() };
+        return CreateAsync(export, (options ?? new PoolOptions()) with { Kind = PoolKind.Ephemeral, Sharing = PoolSharing.Private }, cancellationToken);
+    }
+
+    /// <summary>Notes what an origin is recognized by, unless that is noted already.</summary>
+    /// <param name="id">The export's number.</param>
+    /// <param name="seal">What it is recognized by.</param>
+    /// <param name="sizeBytes">Its bytes, which the device has from now on if it had no size yet.</param>
+    /// <param name="cancellationToken">Gives the call up.</param>
+    /// <returns>The export with what is noted, which may be what another node has noted before.</returns>
+    /// <exception cref="GridException">There is no such export any more, or it failed; see <see cref="GridException.Outcome"/>.</exception>
+    internal async ValueTask<NbdExport> SealAsync(ulong id, string seal, long sizeBytes, CancellationToken cancellationToken)
+    {
+        NbdExport? known = null;
         return await ChangeAsync(
             exports =>
             {
-                // Its own first attempt may have been applied although nothing was heard of it.
-                if (exports.Any(other => other.Id == export.Id)) return null;
-                RequireFree(exports, name, pool);
-                return export;
+                known = exports.FirstOrDefault(export => export.Id == id) ?? throw new GridException("The export was removed.", CallOutcome.NotApplied);
+                return known.Seal.Length > 0 ? null : known with { Seal = seal, SizeBytes = known.SizeBytes == 0 ? sizeBytes : known.SizeBytes, Revision = known.Revision + 1 };
             },
-            export,
+            () => known!,
             cancellationToken).ConfigureAwait(false);
     }
 
@@ -104,14 +120,16 @@ public sealed class NbdExports
     public async ValueTask<NbdExport> ResizeAsync(string name, long sizeBytes, CancellationToken cancellationToken = default)
     {
         var old = Require(await ListAsync(cancellationToken).ConfigureAwait(false), name);
+        if (old.Origin is { IsBacking: false }) throw new ArgumentException($"Export '{name}' is as large as was said when it was made, or as its origin: remove it and make it anew.", nameof(sizeBytes));
         var pool = await _client.OpenPoolAsync(old.Pool, cancellationToken).ConfigureAwait(false);
         NbdExport Resized(NbdExport export)
         {
-            if (NbdExport.ValidateSize(sizeBytes, export.PageSizeBytes) is { } wrong) throw new ArgumentException($"The {wrong}.", nameof(sizeBytes));
+            var resized = export with { SizeBytes = sizeBytes, Revision = export.Revision + 1 };
+            if (resized.ValidateSize() is { } wrong) throw new ArgumentException($"The {wrong}.", nameof(sizeBytes));
             if (sizeBytes < export.SizeBytes)
                 throw new ArgumentException($"Export '{name}' has {export.SizeBytes} bytes and cannot shrink to {sizeBytes}: what lies behind would be lost.", nameof(sizeBytes));
-            RequireFits(pool.Info, sizeBytes, nameof(sizeBytes));
-            return export with { SizeBytes = sizeBytes, Revision = export.Revision + 1 };
+            RequireFits(pool.Info, resized, nameof(sizeBytes));
+            return resized;
         }
 
         return await ChangeAsync(
@@ -120,7 +138,7 @@ public sealed class NbdExports
                 var export = Require(exports, name);
                 return export.SizeBytes == sizeBytes ? null : Resized(export);
             },
-            Resized(old),
+            () => Resized(old),
             cancellationToken).ConfigureAwait(false);
     }
 
@@ -146,25 +164,63 @@ public sealed class NbdExports
         }
     }
 
+    private static ulong NewId() => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong))) | 1;
+
+    private async ValueTask<NbdExport> CreateAsync(NbdExport wanted, PoolOptions options, CancellationToken cancellationToken)
+    {
+        var (name, pool) = (wanted.Name, wanted.Pool);
+        if (PoolOptions.ValidateName(name) is { } wrongName) throw new ArgumentException($"The export's name makes no sense: {wrongName}.");
+        if (PoolOptions.ValidateName(pool) is { } wrongPool) throw new ArgumentException($"The pool's name makes no sense: {wrongPool}.");
+        if (pool == PoolName) throw new ArgumentException($"Pool '{PoolName}' holds the definitions of exports, not a device.");
+        if ((wanted with { PageSizeBytes = options.PageSizeBytes }).ValidateSize() is { } wrongSize) throw new ArgumentException($"The {wrongSize}.");
+        // Whether the name is free is looked at first: no pool is made for an export that cannot be. It is looked at again when the definition is written.
+        RequireFree(await ListAsync(cancellationToken).ConfigureAwait(false), wanted);
+        var info = await EnsurePoolAsync(pool, options, cancellationToken).ConfigureAwait(false);
+        var export = wanted with { PageSizeBytes = info.Options.PageSizeBytes };
+        RequireFits(info, export, nameof(NbdExport.Pool));
+        return await ChangeAsync(
+            exports =>
+            {
+                // Its own first attempt may have been applied although nothing was heard of it.
+                if (exports.Any(other => other.Id == export.Id)) return null;
+                RequireFree(exports, export);
+                return export;
+            },
+            () => export,
+            cancellationToken).ConfigureAwait(false);
+    }
+
     private static NbdExport Require(IReadOnlyList<NbdExport> exports, string name) => exports.FirstOrDefault(export => export.Name == name) ?? throw NoSuchExport(name);
 
     private static GridException NoSuchExport(string name) => new($"There is no export '{name}'.", CallOutcome.NotApplied);
 
-    private static void RequireFree(IReadOnlyList<NbdExport> exports, string name, string pool)
+    private static void RequireFree(IReadOnlyList<NbdExport> exports, NbdExport wanted)
     {
-        if (exports.Any(export => export.Name == name)) throw new GridException($"There is an export '{name}' already.", CallOutcome.NotApplied);
-        if (exports.FirstOrDefault(export => export.Pool == pool) is { } other)
-            throw new GridException($"Pool '{pool}' holds the pages of export '{other.Name}': name another one.", CallOutcome.NotApplied);
+        if (exports.Any(export => export.Name == wanted.Name)) throw new GridException($"There is an export '{wanted.Name}' already.", CallOutcome.NotApplied);
+        // Pages of devices with origins have the devices' numbers in their addresses.
+        if (exports.FirstOrDefault(export => export.Pool == wanted.Pool && (export.Origin is null || wanted.Origin is null)) is { } other)
+            throw new GridException($"Pool '{wanted.Pool}' holds the pages of export '{other.Name}': name another one.", CallOutcome.NotApplied);
+        // What is written through one device would not be noticed by the other, which has pages of its own.
+        if (exports.FirstOrDefault(export => export.Origin?.Location == wanted.Origin?.Location && wanted.Origin is not null && !(export.ReadOnly && wanted.ReadOnly)) is { } writer)
+            throw new GridException($"Export '{writer.Name}' has the same origin, {wanted.Origin!.Location}: only exports that are all read-only may share one.", CallOutcome.NotApplied);
         if (exports.Count >= MaxExports) throw new GridException($"There are {MaxExports} exports already, the most there can be.", CallOutcome.NotApplied);
     }
 
-    private static void RequireFits(PoolInfo pool, long sizeBytes, string argument)
+    private static void RequireFits(PoolInfo pool, NbdExport export, string argument)
     {
-        var (options, pages) = (pool.Options, (ulong)(sizeBytes / pool.Options.PageSizeBytes));
-        if (options.Kind != PoolKind.Persistent) throw new ArgumentException($"Pool '{pool.Name}' is ephemeral: a device's pages must not vanish.", argument);
+        var options = pool.Options;
+        if (export.Origin is not null)
+        {
+            if (options.Kind != PoolKind.Ephemeral) throw new ArgumentException($"Pool '{pool.Name}' is persistent: what is only a copy of the origin would fill it and never make room. Name an ephemeral one.", argument);
+            return;
+        }
+
+        var pages = (ulong)(export.SizeBytes / options.PageSizeBytes);
+        if (options.Kind != PoolKind.Persistent)
+            throw new ArgumentException($"Pool '{pool.Name}' is ephemeral: a device's pages must not vanish. Give the device an origin or a backing that holds them, too, or a persistent pool.", argument);
         if (options.QuotaPages > 0 && options.QuotaPages < pages)
             throw new ArgumentException($"Pool '{pool.Name}' has a quota of {options.QuotaPages} pages, the device has {pages}: writes would be refused one day.", argument);
-        if (NbdExport.ValidateSize(sizeBytes, options.PageSizeBytes) is { } wrong) throw new ArgumentException($"The {wrong}.", argument);
+        if (export.ValidateSize() is { } wrong) throw new ArgumentException($"The {wrong}.", argument);
     }
 
     private async ValueTask<PoolInfo> EnsurePoolAsync(string name, PoolOptions options, CancellationToken cancellationToken)
@@ -183,13 +239,13 @@ public sealed class NbdExports
     /// <param name="next">The new definition, of what there is; null where there is nothing left to do.</param>
     /// <param name="goal">What is returned then.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    private async ValueTask<NbdExport> ChangeAsync(Func<IReadOnlyList<NbdExport>, NbdExport?> next, NbdExport goal, CancellationToken cancellationToken)
+    private async ValueTask<NbdExport> ChangeAsync(Func<IReadOnlyList<NbdExport>, NbdExport?> next, Func<NbdExport> goal, CancellationToken cancellationToken)
     {
         var pool = (await OpenAsync(create: true, cancellationToken).ConfigureAwait(false))!;
         while (true)
         {
             var state = await ReadAsync(pool, cancellationToken).ConfigureAwait(false);
-            if (next(state.Exports) is not { } export) return goal;
+            if (next(state.Exports) is not { } export) return goal();
             var taken = state.Definitions.Select(definition => definition.Slot).ToHashSet();
             var batch = new WriteBatch().Put(Enumerable.Range(1, Slots).Select(slot => (uint)slot).First(slot => !taken.Contains(slot)), export.ToPage());
             var outcome = await WriteAsync(pool, batch, state, cancellationToken).ConfigureAwait(false);

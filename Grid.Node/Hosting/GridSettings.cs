@@ -220,6 +220,9 @@ public sealed record NbdSettings
     /// <summary>Silence after which TCP probes the peer.</summary>
     public required TimeSpan KeepAlive { get; init; }
 
+    /// <summary>Folders, and <c>nbd://HOST[:PORT][/EXPORT]</c>, that may be origins.</summary>
+    public required IReadOnlyList<string> Origins { get; init; }
+
     /// <summary>Certificates.</summary>
     public required NbdTlsSettings Tls { get; init; }
 }

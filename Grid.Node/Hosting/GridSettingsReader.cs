@@ -167,6 +167,8 @@ internal static partial class GridSettingsReader
         var tls = new NbdTlsSettings(read.Text("grid.nbd.tls.certificate-file"), read.Text("grid.nbd.tls.key-file"), read.Text("grid.nbd.tls.client-authority-file"));
         if (tls.CertificateFile.Length == 0 && (tls.KeyFile.Length > 0 || tls.ClientAuthorityFile.Length > 0))
             throw read.Bad("grid.nbd.tls.certificate-file", "must be set with grid.nbd.tls.key-file or grid.nbd.tls.client-authority-file: there is no TLS without it");
+        var origins = read.Texts("grid.nbd.origins");
+        if (Frontends.Nbd.Origins.OriginPolicy.Validate(origins) is { } wrong) throw read.Bad("grid.nbd.origins", wrong);
         return new NbdSettings
         {
             Enabled = read.Switch("grid.nbd.enabled"),
@@ -176,6 +178,7 @@ internal static partial class GridSettingsReader
             RequestTimeout = read.Duration("grid.nbd.request-timeout", Second, Hour),
             BufferBytes = read.Bytes("grid.nbd.buffers", 64 << 20, 1L << 40),
             KeepAlive = read.Duration("grid.nbd.keep-alive", Second, Hour),
+            Origins = origins,
             Tls = tls,
         };
     }

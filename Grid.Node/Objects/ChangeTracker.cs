@@ -4,7 +4,8 @@ namespace Grid.Node.Objects;
 
 /// <summary>
 /// Counts the changes of an object and remembers when absent handles changed last, so that "was this handle put, flushed or taken
-/// since V?" can be answered. It remembers a bounded number of absent handles; in doubt the answer is yes.
+/// since V?" can be answered. It remembers a bounded number of absent handles, those that changed last; in doubt the answer is yes.
+/// So a client that reads, and writes on the condition of what it has just read, is not in doubt because of what was flushed long before.
 /// </summary>
 internal sealed class ChangeTracker(ulong incarnation)
 {
@@ -54,9 +55,11 @@ internal sealed class ChangeTracker(ulong incarnation)
         _absent ??= [];
         if (_absent.Count >= MaxRemembered && !_absent.ContainsKey(index))
         {
-            _absent.Clear();
-            _floor = counter;
-            return;
+            // The older half goes: what is older than the newest of it is in doubt from now on.
+            var counters = _absent.Values.Order().ToArray();
+            _floor = Math.Max(_floor, counters[(counters.Length / 2) - 1]);
+            foreach (var (old, changed) in _absent)
+                if (changed <= _floor) _absent.Remove(old);
         }
 
         _absent[index] = counter;

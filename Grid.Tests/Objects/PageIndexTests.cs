@@ -88,6 +88,20 @@ public sealed class ChangeTrackerTests
     }
 
     [Fact]
+    public void A_condition_of_a_moment_ago_holds_however_many_handles_were_emptied_before_it()
+    {
+        var changes = new ChangeTracker(7);
+        for (var i = 0u; i < 5000; i++)
+        {
+            changes.Emptied(i);
+            var now = changes.Version;
+            for (var other = 10_000u; other < 10_060; other++) changes.Emptied(other + (i % 50));
+            Assert.False(changes.AbsentChangedSince(i, now.Counter));
+            Assert.True(changes.AbsentChangedSince(10_000 + (i % 50), now.Counter));
+        }
+    }
+
+    [Fact]
     public void In_doubt_the_answer_is_changed()
     {
         var changes = new ChangeTracker(7);

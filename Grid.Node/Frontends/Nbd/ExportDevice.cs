@@ -8,7 +8,7 @@ namespace Grid.Node.Frontends.Nbd;
 /// A device over the pages of its pool. A page that is missing reads as zeros; a page that is written in part is read, changed and written on the condition that nobody changed it in
 /// between, so that any number of nodes may serve the device. What is acknowledged is durable: pages of persistent pools are before they are acknowledged.
 /// </summary>
-internal sealed class ExportDevice : IDisposable
+internal sealed class ExportDevice : IExportDevice
 {
     /// <summary>Pieces of one request that are under way at a time.</summary>
     private const int PiecesAtOnce = 8;
@@ -91,6 +91,10 @@ internal sealed class ExportDevice : IDisposable
         for (var i = 0; i < pieces.Length; i++) extents.Add(pieces[i], maps[i], PageBytes);
         return extents.Extents;
     }
+
+    /// <summary>Nothing is left to do: what was acknowledged is durable.</summary>
+    /// <param name="cancellation">Not used: nothing is waited for.</param>
+    public ValueTask FlushAsync(CancellationToken cancellation) => ValueTask.CompletedTask;
 
     public void Dispose() => _locks.Dispose();
 

@@ -8,12 +8,18 @@ namespace Grid.Node.Frontends.Nbd;
 /// <param name="Description">For people.</param>
 internal sealed record ExportFacts(string Name, ulong SizeBytes, bool IsReadOnly, int PreferredBlockBytes, string Description)
 {
-    /// <summary>What it can do. All connections of all nodes write to the same pages, and nothing is held back: hence multi-conn.</summary>
+    /// <summary>The smallest unit that clients are told of.</summary>
+    public int MinBlockBytes { get; init; } = NbdLimits.MinBlockBytes;
+
+    /// <summary>Whether zeros are faster than a write.</summary>
+    public bool HasFastZero { get; init; } = true;
+
+    /// <summary>What it can do. What one connection of one node has written all others read, and a flush is one of everything: hence multi-conn.</summary>
     /// <param name="structured">Whether structured replies were negotiated.</param>
     public TransmissionFlags Flags(bool structured) =>
         TransmissionFlags.HasFlags | TransmissionFlags.SendFlush | TransmissionFlags.SendFua | TransmissionFlags.CanMultiConn
         | (structured ? TransmissionFlags.SendDf : 0)
-        | (IsReadOnly ? TransmissionFlags.ReadOnly : TransmissionFlags.SendTrim | TransmissionFlags.SendWriteZeroes | TransmissionFlags.SendFastZero);
+        | (IsReadOnly ? TransmissionFlags.ReadOnly : TransmissionFlags.SendTrim | TransmissionFlags.SendWriteZeroes | (HasFastZero ? TransmissionFlags.SendFastZero : 0));
 }
 
 /// <summary>What the handshake agreed on for the requests that follow.</summary>

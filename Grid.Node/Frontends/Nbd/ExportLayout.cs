@@ -30,7 +30,8 @@ internal readonly record struct Piece(ObjectId Object, uint First, int Pages, in
 
 /// <summary>How a device lies in the objects of its pool.</summary>
 /// <param name="PageBytes">Bytes of a page.</param>
-internal sealed record ExportLayout(int PageBytes)
+/// <param name="Owner">The device's number where it shares the pool with others, else 0.</param>
+internal sealed record ExportLayout(int PageBytes, ulong Owner = 0)
 {
     /// <summary>The most pages in a batch.</summary>
     public int BatchPages { get; } = Math.Min(ProtocolLimits.MaxBatchPages, ProtocolLimits.MaxBatchBytes / PageBytes);
@@ -48,7 +49,7 @@ internal sealed record ExportLayout(int PageBytes)
             var inObject = begin % ObjectBytes;
             var skip = (int)(inObject % PageBytes);
             var bytes = (int)Math.Min(Math.Min(length - at, ObjectBytes - inObject), ((long)mostPages * PageBytes) - skip);
-            yield return new Piece(NbdExport.ObjectOf((ulong)(begin / ObjectBytes)), (uint)(inObject / PageBytes), (skip + bytes + PageBytes - 1) / PageBytes, skip, at, bytes);
+            yield return new Piece(NbdExport.ObjectOf((ulong)(begin / ObjectBytes), Owner), (uint)(inObject / PageBytes), (skip + bytes + PageBytes - 1) / PageBytes, skip, at, bytes);
             at += bytes;
         }
     }

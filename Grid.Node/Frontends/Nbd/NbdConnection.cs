@@ -95,7 +95,11 @@ internal sealed class NbdConnection(NbdServer server, ConnectionContext context,
         try
         {
             var exports = option.NeedsExports ? await server.ListAsync(cancellation).ConfigureAwait(false) : [];
-            step = _negotiation.Answer(option, [.. exports.Select(FactsOf)], answer);
+            // Nothing is opened for who must speak TLS first.
+            var asked = server.Tls is null || _tls is not null ? option.Enters : null;
+            var facts = new List<ExportFacts>();
+            foreach (var export in exports) facts.Add(await server.FactsAsync(export, export.Name == asked, cancellation).ConfigureAwait(false));
+            step = _negotiation.Answer(option, facts, answer);
             if (step == NegotiationStep.Transmission)
             {
                 var name = _negotiation.Terms!.Export.Name;
@@ -117,9 +121,6 @@ internal sealed class NbdConnection(NbdServer server, ConnectionContext context,
         await _output.FlushAsync(cancellation).ConfigureAwait(false);
         return step;
     }
-
-    private static ExportFacts FactsOf(NbdExport export) =>
-        new(export.Name, (ulong)export.SizeBytes, export.ReadOnly, export.PageSizeBytes, $"pages of {export.PageSizeBytes} bytes in pool '{export.Pool}' of a grid");
 
     private async Task StartTlsAsync(CancellationToken cancellation)
     {

@@ -146,6 +146,7 @@ internal enum ChunkType : ushort
     OffsetHole = 2,
     BlockStatus = 5,
     Error = (1 << 15) + 1,
+    ErrorOffset = (1 << 15) + 2,
 }
 
 /// <summary>What <c>base:allocation</c> says of an extent.</summary>

@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
 using Grid.Client;
+using Grid.Client.Frontends;
+using Grid.Node.Frontends.Nbd.Origins;
 using Grid.Node.Gateway;
 using Grid.Node.Hosting;
 using Microsoft.AspNetCore.Connections;
@@ -15,10 +17,12 @@ internal sealed class NbdServer : IAsyncDisposable
 
     private readonly GridClient _client;
     private readonly NbdExports _exports;
+    private readonly OriginOpener _origins;
     private readonly ILogger _log;
     private readonly CancellationTokenSource _stopping = new();
     private readonly ConcurrentDictionary<NbdConnection, Task> _connections = new();
     private readonly ConcurrentDictionary<ulong, ExportRun> _runs = new();
+    private readonly KeyedLocks<ulong> _opening = new();
     private readonly Task _watching;
     private int _open;
 
@@ -33,6 +37,7 @@ internal sealed class NbdServer : IAsyncDisposable
     {
         (Settings, Tls, _client, Gateway, _log) = (settings, tls, client, gateway, log);
         _exports = new NbdExports(client);
+        _origins = new OriginOpener(settings, _exports, log);
         Budget = new ByteBudget(settings.BufferBytes, countMemory);
         _watching = WatchAsync();
     }
@@ -81,14 +86,29 @@ internal sealed class NbdServer : IAsyncDisposable
     public ValueTask<IReadOnlyList<NbdExport>> ListAsync(CancellationToken cancellation) => _exports.ListAsync(cancellation);
 
     /// <summary>Opens an export, once nothing is under way any more for connections to it that this node has lost.</summary>
-    /// <exception cref="GridException">Its pool cannot be opened.</exception>
+    /// <exception cref="GridException">Its pool or its origin cannot be opened.</exception>
     public async Task<ExportRun> OpenAsync(NbdExport export, CancellationToken cancellation)
     {
-        // Answered from the node's own view of the pools.
-        var pool = await _client.OpenPoolAsync(export.Pool, cancellation).ConfigureAwait(false);
-        var run = _runs.AddOrUpdate(export.Id, _ => Run(export, pool), (_, known) => known.Pool.Id == pool.Id ? known : Run(export, pool));
+        var run = await RunAsync(export, cancellation).ConfigureAwait(false);
         await run.SettledAsync(cancellation).ConfigureAwait(false);
         return run;
+    }
+
+    /// <summary>What clients are told of an export.</summary>
+    /// <param name="export">Its definition.</param>
+    /// <param name="isAsked">Whether it is this one that is asked for: then its origin is looked at.</param>
+    /// <param name="cancellation">Gives up.</param>
+    /// <exception cref="GridException">Its pool or its origin cannot be opened.</exception>
+    public async ValueTask<ExportFacts> FactsAsync(NbdExport export, bool isAsked, CancellationToken cancellation)
+    {
+        var text = $"pages of {export.PageSizeBytes} bytes in pool '{export.Pool}' of a grid";
+        if (export.Origin is null) return new ExportFacts(export.Name, (ulong)export.SizeBytes, export.ReadOnly, export.PageSizeBytes, text);
+        var run = isAsked ? await RunAsync(export, cancellation).ConfigureAwait(false) : null;
+        return new ExportFacts(export.Name, (ulong)(run?.Export.SizeBytes ?? export.SizeBytes), export.ReadOnly, export.PageSizeBytes, $"{text}, before {export.Origin.Location}")
+        {
+            MinBlockBytes = Math.Max(NbdLimits.MinBlockBytes, run?.Device is OriginDevice device ? device.MinBlockBytes : 0),
+            HasFastZero = false,
+        };
     }
 
     /// <summary>Has the connections take no more requests, answer those they have, and end.</summary>
@@ -117,7 +137,27 @@ internal sealed class NbdServer : IAsyncDisposable
         _stopping.Dispose();
     }
 
-    private ExportRun Run(NbdExport export, Pool pool) => new(export, pool, new ExportDevice(pool, Settings.RequestTimeout));
+    private async Task<ExportRun> RunAsync(NbdExport export, CancellationToken cancellation)
+    {
+        // Answered from the node's own view of the pools.
+        var pool = await _client.OpenPoolAsync(export.Pool, cancellation).ConfigureAwait(false);
+        using var held = await _opening.EnterAsync(export.Id, cancellation).ConfigureAwait(false);
+        if (_runs.TryGetValue(export.Id, out var known) && known.Serves(export, pool)) return known;
+        ExportRun run;
+        if (export.Origin is null)
+        {
+            run = new ExportRun(export, pool, new ExportDevice(pool, Settings.RequestTimeout));
+        }
+        else
+        {
+            var (current, device) = await _origins.OpenAsync(export, pool, cancellation).ConfigureAwait(false);
+            run = new ExportRun(current, pool, device);
+        }
+
+        _runs[export.Id] = run;
+        if (known is not null) _ = known.RetireAsync();
+        return run;
+    }
 
     /// <summary>Closes the connections to exports that are gone: what they write would go to pages that nobody looks for there any more.</summary>
     private async Task WatchAsync()
@@ -127,12 +167,13 @@ internal sealed class NbdServer : IAsyncDisposable
         {
             while (await timer.WaitForNextTickAsync(Stopping).ConfigureAwait(false))
             {
-                if (_connections.IsEmpty) continue;
+                if (_connections.IsEmpty && _runs.IsEmpty) continue;
                 try
                 {
                     var ids = (await ListAsync(Stopping).ConfigureAwait(false)).Select(export => export.Id).ToHashSet();
                     foreach (var connection in _connections.Keys) connection.KeepIfServed(ids);
-                    foreach (var id in _runs.Keys.Where(id => !ids.Contains(id))) _runs.TryRemove(id, out _);
+                    foreach (var id in _runs.Keys.Where(id => !ids.Contains(id)))
+                        if (_runs.TryRemove(id, out var run)) _ = run.RetireAsync();
                 }
                 catch (GridException failure)
                 {

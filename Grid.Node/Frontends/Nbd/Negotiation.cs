@@ -215,7 +215,7 @@ internal sealed class Negotiation(bool hasTls)
 
     private NegotiationStep Begin(ExportFacts export, bool knowsBlockSize)
     {
-        Terms = new TransmissionTerms(export, _structured, _contextFor == export.Name, knowsBlockSize ? NbdLimits.MinBlockBytes : 1);
+        Terms = new TransmissionTerms(export, _structured, _contextFor == export.Name, knowsBlockSize ? export.MinBlockBytes : 1);
         return NegotiationStep.Transmission;
     }
 

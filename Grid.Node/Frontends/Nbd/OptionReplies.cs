@@ -59,7 +59,7 @@ internal static class OptionReplies
     {
         Span<byte> data = stackalloc byte[14];
         BinaryPrimitives.WriteUInt16BigEndian(data, (ushort)NbdInfo.BlockSize);
-        BinaryPrimitives.WriteUInt32BigEndian(data[2..], NbdLimits.MinBlockBytes);
+        BinaryPrimitives.WriteUInt32BigEndian(data[2..], (uint)export.MinBlockBytes);
         BinaryPrimitives.WriteUInt32BigEndian(data[6..], (uint)export.PreferredBlockBytes);
         BinaryPrimitives.WriteUInt32BigEndian(data[10..], NbdLimits.PayloadBytes);
         Write(output, option, NbdOptionReply.Info, data);

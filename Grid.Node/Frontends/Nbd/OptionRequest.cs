@@ -16,6 +16,14 @@ internal readonly record struct OptionRequest(NbdOption Option, byte[] Data, boo
     /// <summary>Whether its answer depends on which exports there are.</summary>
     public bool NeedsExports => Option is NbdOption.ExportName or NbdOption.List or NbdOption.Info or NbdOption.Go or NbdOption.ListMetaContext or NbdOption.SetMetaContext;
 
+    /// <summary>The export that it asks to enter or to be told of; null where it asks for none.</summary>
+    public string? Enters => Option switch
+    {
+        NbdOption.ExportName when !IsTooBig && TryText(Data, out var name) => name,
+        NbdOption.Info or NbdOption.Go when TryInfo(out var name, out _, out _, out _) => name,
+        _ => null,
+    };
+
     /// <summary>Reads a string; false where it is too long or no UTF-8.</summary>
     public static bool TryText(ReadOnlySpan<byte> bytes, [NotNullWhen(true)] out string? text)
     {

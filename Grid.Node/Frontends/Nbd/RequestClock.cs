@@ -16,6 +16,9 @@ internal readonly struct RequestClock(TimeSpan timeout)
     /// <summary>Whether there is time left.</summary>
     public bool IsOver => Environment.TickCount64 >= _deadlineMs;
 
+    /// <summary>The time there is left; a millisecond at least.</summary>
+    public TimeSpan Left => TimeSpan.FromMilliseconds(Math.Max(1, _deadlineMs - Environment.TickCount64));
+
     /// <summary>Does what may fail for a while: what was not applied because its owner could not (its journal is away), and is not repeated by the client, is begun anew.</summary>
     /// <param name="action">What is done. Doing it again must do no harm.</param>
     /// <param name="cancellation">Gives up.</param>
@@ -35,5 +38,5 @@ internal readonly struct RequestClock(TimeSpan timeout)
     }
 
     /// <summary>How the next call is made.</summary>
-    public CallOptions Call() => new() { Timeout = TimeSpan.FromMilliseconds(Math.Max(1, _deadlineMs - Environment.TickCount64)), AtLeastOnce = true };
+    public CallOptions Call() => new() { Timeout = Left, AtLeastOnce = true };
 }

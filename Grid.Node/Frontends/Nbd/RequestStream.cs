@@ -19,7 +19,7 @@ internal sealed class RequestStream
     private const long BytesPerStay = 1 << 20;
     private const int TurnsPerStay = 256;
 
-    private readonly ExportDevice _device;
+    private readonly IExportDevice _device;
     private readonly TransmissionTerms _terms;
     private readonly PipeReader _input;
     private readonly ReplyOutput _output;
@@ -40,7 +40,8 @@ internal sealed class RequestStream
         (_device, _terms, _input, _server, _log) = (run.Device, terms, input, server, log);
         _reader = new RequestReader(terms);
         _gone = CancellationTokenSource.CreateLinkedTokenSource(closed);
-        _near = new NearPages(server.Gateway, run.Pool, MostRequests, OnNear);
+        // What has an origin has pages only of what was read; of any other device the pages are all there is.
+        if (run.Device is ExportDevice) _near = new NearPages(server.Gateway, run.Pool, MostRequests, OnNear);
         _output = new ReplyOutput(output, terms.Structured, _near, OnWritten, _gone, log);
     }
 
@@ -235,9 +236,11 @@ internal sealed class RequestStream
                 reply.Extents = (request.Flags & CommandFlags.ReqOne) != 0 ? [extents[0]] : extents;
                 break;
             default:
-                // A flush: what was acknowledged is durable already.
+                await _device.FlushAsync(cancellation).ConfigureAwait(false);
                 break;
         }
+
+        if (request.Command != NbdCommand.Flush && (request.Flags & CommandFlags.Fua) != 0) await _device.FlushAsync(cancellation).ConfigureAwait(false);
     }
 
     /// <summary>A reply is out, or dropped: what it held is free again.</summary>

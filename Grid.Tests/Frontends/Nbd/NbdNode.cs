@@ -10,7 +10,8 @@ namespace Grid.Tests.Frontends.Nbd;
 public sealed class NbdNode : SharedNode
 {
     /// <summary>Settings with which a node serves exports on a free port.</summary>
-    public static NodeSetup Setup { get; } = NodeSetup.Default.With("grid.nbd.enabled", "on").With("grid.nbd.port", "0");
+    public static NodeSetup Setup { get; } = NodeSetup.Default.With("grid.nbd.enabled", "on").With("grid.nbd.port", "0")
+        .With("grid.nbd.origins", $"{Path.GetTempPath()}, nbd://");
 
     public int Port => Node.Ports.Nbd ?? throw new InvalidOperationException("the node serves no exports");
 
@@ -41,6 +42,14 @@ public abstract class NbdTest(NbdNode shared, ITestOutputHelper output)
     {
         var name = Names.Unique("e");
         await Exports.CreateAsync(name, bytes, $"nbd-{name}", options, readOnly);
+        return (Shared.Uri(name), name);
+    }
+
+    /// <summary>Makes an export with an origin; its URI and its name.</summary>
+    protected async Task<(string Uri, string Name)> NewExportAsync(NbdOrigin origin, long bytes = 0, bool readOnly = false, PoolOptions? options = null)
+    {
+        var name = Names.Unique("e");
+        await Exports.CreateAsync(name, origin, bytes, $"nbd-{name}", options, readOnly);
         return (Shared.Uri(name), name);
     }
 
