@@ -63,7 +63,7 @@ internal static class NbdCommands
             var bytesOfDevice = parse.GetValue(size) is { } given ? Bytes(given) : 0;
             if (bytesOfDevice == 0 && parse.GetValue(origin) is null) throw CliException.Usage("--size is missing: only a device with an --origin is as large as that");
             return await ChangeAsync(session, "ready", exports => OriginOf(parse.GetValue(origin), parse.GetValue(backing)) is { } held
-                ? exports.CreateAsync(export, held, bytesOfDevice, poolName, options, parse.GetValue(readOnly), session.Cancellation)
+                ? exports.CreateWithOriginAsync(export, held, bytesOfDevice, poolName, options, parse.GetValue(readOnly), session.Cancellation)
                 : exports.CreateAsync(export, bytesOfDevice, poolName, options, parse.GetValue(readOnly), session.Cancellation));
         });
         return command;

@@ -82,7 +82,7 @@ public sealed class NbdExports
     /// <param name="cancellationToken">Gives the call up.</param>
     /// <exception cref="ArgumentException">A name, the size, the origin or the options make no sense, or the pool is persistent; the message says why.</exception>
     /// <exception cref="GridException">There is such an export, or one that writes to this origin, or it failed; see <see cref="GridException.Outcome"/>.</exception>
-    public ValueTask<NbdExport> CreateAsync(
+    public ValueTask<NbdExport> CreateWithOriginAsync(
         string name, NbdOrigin origin, long sizeBytes, string pool, PoolOptions? options = null, bool readOnly = false, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(origin);

@@ -85,7 +85,7 @@ public sealed class NbdExportsTests(NbdNode shared, ITestOutputHelper output) : 
     public async Task An_export_with_an_origin_is_made_sealed_once_grown_and_shares_its_pool()
     {
         var (name, pool) = (Names.Unique("e"), Names.Unique("cache"));
-        var made = await Exports.CreateAsync(name, new NbdOrigin("/no/such/file", IsBacking: true), 1 << 20, pool, new PoolOptions { PageSizeBytes = 8192 });
+        var made = await Exports.CreateWithOriginAsync(name, new NbdOrigin("/no/such/file", IsBacking: true), 1 << 20, pool, new PoolOptions { PageSizeBytes = 8192 });
         Assert.Equal(made, Assert.Single(await Exports.ListAsync(), export => export.Name == name));
         Assert.Equal((new NbdOrigin("/no/such/file", true), "", 8192), (made.Origin, made.Seal, made.PageSizeBytes));
         var seals = await Task.WhenAll(Enumerable.Range(0, 5).Select(i => Exports.SealAsync(made.Id, $"seal {i}", 7 << 20, default).AsTask()));
@@ -95,11 +95,11 @@ public sealed class NbdExportsTests(NbdNode shared, ITestOutputHelper output) : 
         Assert.Equal((seals[0].Seal, 2 << 20), (grown.Seal, grown.SizeBytes));
         Assert.Equal(grown, Assert.Single(await Exports.ListAsync(), export => export.Name == name));
 
-        var other = await Exports.CreateAsync(Names.Unique("e"), new NbdOrigin("nbd://h:1/x"), 0, pool, readOnly: true);
+        var other = await Exports.CreateWithOriginAsync(Names.Unique("e"), new NbdOrigin("nbd://h:1/x"), 0, pool, readOnly: true);
         Assert.Equal((0, 8192), (other.SizeBytes, other.PageSizeBytes));
         Assert.Equal(5 << 20, (await Exports.SealAsync(other.Id, "seal", 5 << 20, default)).SizeBytes);
         await Assert.ThrowsAsync<ArgumentException>(() => Exports.ResizeAsync(other.Name, 6 << 20).AsTask());
-        await Exports.CreateAsync(Names.Unique("e"), new NbdOrigin("nbd://h:1/x"), 0, pool, readOnly: true);
+        await Exports.CreateWithOriginAsync(Names.Unique("e"), new NbdOrigin("nbd://h:1/x"), 0, pool, readOnly: true);
         Assert.Equal(PoolKind.Ephemeral, (await Shared.Client.OpenPoolAsync(pool)).Info.Options.Kind);
     }
 
@@ -108,7 +108,7 @@ public sealed class NbdExportsTests(NbdNode shared, ITestOutputHelper output) : 
     {
         var (_, disk) = await NewExportAsync(1 << 20);
         var (cache, written) = (Names.Unique("cache"), Names.Unique("e"));
-        await Exports.CreateAsync(written, new NbdOrigin("/a/file"), 0, cache);
+        await Exports.CreateWithOriginAsync(written, new NbdOrigin("/a/file"), 0, cache);
         Assert.Contains("absolute", await RefusedAsync(new NbdOrigin("a/file"), cache));
         Assert.Contains("neither a path nor", await RefusedAsync(new NbdOrigin("https://host/x"), cache));
         Assert.Contains("neither a path nor", await RefusedAsync(new NbdOrigin("nbds://host/x"), cache));
@@ -128,7 +128,7 @@ public sealed class NbdExportsTests(NbdNode shared, ITestOutputHelper output) : 
 
     private async Task<string> RefusedAsync(NbdOrigin origin, string pool)
     {
-        var refusal = await Assert.ThrowsAnyAsync<Exception>(() => Exports.CreateAsync(Names.Unique("e"), origin, 0, pool).AsTask());
+        var refusal = await Assert.ThrowsAnyAsync<Exception>(() => Exports.CreateWithOriginAsync(Names.Unique("e"), origin, 0, pool).AsTask());
         Assert.True(refusal is ArgumentException or GridException { Outcome: CallOutcome.NotApplied }, refusal.ToString());
         return refusal.Message;
     }

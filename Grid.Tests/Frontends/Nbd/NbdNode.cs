@@ -49,7 +49,7 @@ public abstract class NbdTest(NbdNode shared, ITestOutputHelper output)
     protected async Task<(string Uri, string Name)> NewExportAsync(NbdOrigin origin, long bytes = 0, bool readOnly = false, PoolOptions? options = null)
     {
         var name = Names.Unique("e");
-        await Exports.CreateAsync(name, origin, bytes, $"nbd-{name}", options, readOnly);
+        await Exports.CreateWithOriginAsync(name, origin, bytes, $"nbd-{name}", options, readOnly);
         return (Shared.Uri(name), name);
     }
 

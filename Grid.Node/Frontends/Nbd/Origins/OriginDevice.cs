@@ -1,6 +1,5 @@
 using System.Buffers;
 using Grid.Client;
-using Grid.Client.Frontends;
 using Grid.Protocol;
 
 namespace Grid.Node.Frontends.Nbd.Origins;
@@ -23,7 +22,6 @@ internal sealed class OriginDevice : IExportDevice
     private readonly UnitMap _map;
     private readonly UnitReader _reader;
     private readonly UnitWriter _writer;
-    private readonly CallOptions _call;
     private readonly SemaphoreSlim _fetches = new(FetchesAtOnce, FetchesAtOnce);
 
     /// <summary>A device.</summary>
@@ -37,10 +35,8 @@ internal sealed class OriginDevice : IExportDevice
         (_pool, _origin, _timeout) = (pool, origin, timeout);
         _layout = new ExportLayout(pool.PageSizeBytes, export.Id);
         _map = new UnitMap(pool.PageSizeBytes, export.SizeBytes, export.Id);
-        var locks = new KeyedLocks<UnitId>();
-        _reader = new UnitReader(pool, _map, origin, locks, limits);
-        _writer = new UnitWriter(pool, _map, locks, timeout);
-        _call = new CallOptions { Timeout = limits.CacheTimeout };
+        _reader = new UnitReader(pool, _map, origin, limits);
+        _writer = new UnitWriter(pool, _map, timeout);
     }
 
     /// <summary>What offsets and lengths must be multiples of.</summary>
@@ -139,11 +135,13 @@ internal sealed class OriginDevice : IExportDevice
         {
             var indexes = new uint[piece.Pages];
             for (var i = 0; i < indexes.Length; i++) indexes[i] = piece.First + (uint)i;
-            return (await _pool.GetBatchAsync(piece.Object, indexes, pages, GetMode.Keep, onlyIf: null, _call, cancellation).ConfigureAwait(false)).Hits;
+            var got = await _pool.GetBatchAsync(piece.Object, indexes, pages, GetMode.Keep, onlyIf: null, _reader.Call(piece.Object), cancellation).ConfigureAwait(false);
+            _reader.Trust(piece.Object);
+            return got.Hits;
         }
         catch (GridException)
         {
-            _reader.Pause(piece.Object);
+            _reader.Suspect(piece.Object);
             return default;
         }
     }

@@ -3,8 +3,11 @@ namespace Grid.Node.Frontends.Nbd.Origins;
 /// <summary>How long a device with an origin waits for what.</summary>
 internal sealed record OriginLimits
 {
-    /// <summary>How long the grid has for an answer before the origin is read.</summary>
-    public TimeSpan CacheTimeout { get; init; } = TimeSpan.FromMilliseconds(500);
+    /// <summary>How long the grid has for an answer before the origin is read. Long, for a page that is read from the origin because a node was busy is read twice.</summary>
+    public TimeSpan CacheTimeout { get; init; } = TimeSpan.FromSeconds(3);
+
+    /// <summary>The same for an object of which nothing has been heard since the grid failed for it.</summary>
+    public TimeSpan SuspectTimeout { get; init; } = TimeSpan.FromMilliseconds(500);
 
     /// <summary>How long reads of an object leave the grid alone after it has failed.</summary>
     public TimeSpan PauseAfterFailure { get; init; } = TimeSpan.FromSeconds(1);

@@ -14,25 +14,32 @@ namespace Grid.Node.Frontends.Nbd.Origins;
 /// <param name="pool">The pool.</param>
 /// <param name="map">How the device lies in it.</param>
 /// <param name="origin">The origin.</param>
-/// <param name="locks">Keeps this node's calls about a unit apart.</param>
 /// <param name="limits">How long is waited for what.</param>
-internal sealed class UnitReader(Pool pool, UnitMap map, IDeviceOrigin origin, KeyedLocks<UnitId> locks, OriginLimits limits)
+internal sealed class UnitReader(Pool pool, UnitMap map, IDeviceOrigin origin, OriginLimits limits)
 {
-    private readonly CallOptions _call = new() { Timeout = limits.CacheTimeout };
-    private readonly ConcurrentDictionary<ObjectId, long> _paused = new();
+    // One caller fetches, the others find the pages then. Writers have locks of their own: a read does not wait for a write that waits for the grid.
+    private readonly KeyedLocks<UnitId> _fetching = new();
+    private readonly CallOptions _trusting = new() { Timeout = limits.CacheTimeout };
+    private readonly CallOptions _suspecting = new() { Timeout = limits.SuspectTimeout };
+
+    // When the grid failed last for an object from which nothing was heard since.
+    private readonly ConcurrentDictionary<ObjectId, long> _suspects = new();
     private readonly ConcurrentDictionary<UnitId, (UnitMark Mark, long Since)> _stuck = new();
 
     /// <summary>Whether the grid failed for an object a moment ago: reads of it go to the origin for a while.</summary>
-    public bool IsPaused(ObjectId obj)
-    {
-        if (!_paused.TryGetValue(obj, out var since)) return false;
-        if (Stopwatch.GetElapsedTime(since) < limits.PauseAfterFailure) return true;
-        _paused.TryRemove(new KeyValuePair<ObjectId, long>(obj, since));
-        return false;
-    }
+    public bool IsPaused(ObjectId obj) => _suspects.TryGetValue(obj, out var since) && Stopwatch.GetElapsedTime(since) < limits.PauseAfterFailure;
 
     /// <summary>Notes that the grid failed for an object.</summary>
-    public void Pause(ObjectId obj) => _paused[obj] = Stopwatch.GetTimestamp();
+    public void Suspect(ObjectId obj) => _suspects[obj] = Stopwatch.GetTimestamp();
+
+    /// <summary>Notes that the grid answered for an object.</summary>
+    public void Trust(ObjectId obj)
+    {
+        if (!_suspects.IsEmpty) _suspects.TryRemove(obj, out _);
+    }
+
+    /// <summary>How an object is asked.</summary>
+    public CallOptions Call(ObjectId obj) => _suspects.ContainsKey(obj) ? _suspecting : _trusting;
 
     /// <summary>Reads some pages of a unit.</summary>
     /// <param name="part">The number of the object.</param>
@@ -43,7 +50,13 @@ internal sealed class UnitReader(Pool pool, UnitMap map, IDeviceOrigin origin, K
     /// <param name="cancellation">Gives up.</param>
     public async ValueTask ReadAsync(long part, UnitId unit, int first, Memory<byte> pages, RequestClock clock, CancellationToken cancellation)
     {
-        using var held = await locks.EnterAsync(unit, cancellation).ConfigureAwait(false);
+        if (IsPaused(unit.Object))
+        {
+            await ReadOriginAsync(part, unit, first, pages, clock, cancellation).ConfigureAwait(false);
+            return;
+        }
+
+        using var held = await _fetching.EnterAsync(unit, cancellation).ConfigureAwait(false);
         var buffer = ArrayPool<byte>.Shared.Rent(UnitMap.UnitBytes + map.PageBytes);
         try
         {
@@ -68,7 +81,8 @@ internal sealed class UnitReader(Pool pool, UnitMap map, IDeviceOrigin origin, K
         {
             while (true)
             {
-                var got = await pool.GetBatchAsync(unit.Object, indexes, buffer.AsMemory(0, indexes.Length * map.PageBytes), GetMode.Keep, onlyIf: null, _call, cancellation).ConfigureAwait(false);
+                var got = await pool.GetBatchAsync(unit.Object, indexes, buffer.AsMemory(0, indexes.Length * map.PageBytes), GetMode.Keep, onlyIf: null, Call(unit.Object), cancellation).ConfigureAwait(false);
+                Trust(unit.Object);
                 if (Enumerable.Range(first, count).All(page => got.Hits[page])) return true;
                 var mark = got.Hits[pages] ? UnitMark.Of(buffer.AsSpan(pages * map.PageBytes)) : default;
                 if (mark.IsWriters && !IsStuck(unit, mark)) return false;
@@ -85,7 +99,7 @@ internal sealed class UnitReader(Pool pool, UnitMap map, IDeviceOrigin origin, K
                 }
 
                 var claim = UnitMark.OfReader();
-                var claimed = await pool.WriteBatchAsync(unit.Object, new WriteBatch().Put(indexes[pages], claim.ToPage(map.PageBytes)), got.Version, _call, cancellation).ConfigureAwait(false);
+                var claimed = await pool.WriteBatchAsync(unit.Object, new WriteBatch().Put(indexes[pages], claim.ToPage(map.PageBytes)), got.Version, Call(unit.Object), cancellation).ConfigureAwait(false);
                 if (claimed.Outcome == BatchOutcome.ConditionFailed) continue;
                 _stuck.TryRemove(unit, out _);
                 await FetchAsync(part, unit, indexes, got.Hits, buffer, claim, claimed, clock, cancellation).ConfigureAwait(false);
@@ -94,7 +108,7 @@ internal sealed class UnitReader(Pool pool, UnitMap map, IDeviceOrigin origin, K
         }
         catch (GridException)
         {
-            Pause(unit.Object);
+            Suspect(unit.Object);
             return false;
         }
     }
@@ -125,13 +139,13 @@ internal sealed class UnitReader(Pool pool, UnitMap map, IDeviceOrigin origin, K
         batch.Flush(indexes[pages]);
         try
         {
-            var put = await pool.WriteBatchAsync(unit.Object, batch, version, _call, cancellation).ConfigureAwait(false);
+            var put = await pool.WriteBatchAsync(unit.Object, batch, version, Call(unit.Object), cancellation).ConfigureAwait(false);
             if (put.Outcome == BatchOutcome.ConditionFailed) await UnclaimAsync(unit, indexes[pages], claim, version).ConfigureAwait(false);
         }
         catch (GridException)
         {
             // What was read is right; it is only not there for others. Who waits for it finds out when the mark is not renewed.
-            Pause(unit.Object);
+            Suspect(unit.Object);
         }
     }
 
@@ -165,7 +179,7 @@ internal sealed class UnitReader(Pool pool, UnitMap map, IDeviceOrigin origin, K
             if (!hits[page]) batch.Flush(indexes[page]);
         try
         {
-            var renewed = await pool.WriteBatchAsync(unit.Object, batch.Put(indexes[^1], next.ToPage(map.PageBytes)), version, _call).ConfigureAwait(false);
+            var renewed = await pool.WriteBatchAsync(unit.Object, batch.Put(indexes[^1], next.ToPage(map.PageBytes)), version, Call(unit.Object)).ConfigureAwait(false);
             // Where it did not apply, the version of before stays the condition of the put, which will not hold either.
             return renewed.Outcome == BatchOutcome.Applied ? (next, renewed.Version, true) : (claim, version, false);
         }
@@ -180,15 +194,15 @@ internal sealed class UnitReader(Pool pool, UnitMap map, IDeviceOrigin origin, K
     {
         try
         {
-            var flushed = await pool.WriteBatchAsync(unit.Object, new WriteBatch().Flush(index), version, _call).ConfigureAwait(false);
+            var flushed = await pool.WriteBatchAsync(unit.Object, new WriteBatch().Flush(index), version, Call(unit.Object)).ConfigureAwait(false);
             if (flushed.Outcome != BatchOutcome.ConditionFailed) return;
             var page = new byte[map.PageBytes];
-            var got = await pool.GetAsync(unit.Object, index, page, GetMode.Keep, _call).ConfigureAwait(false);
-            if (got.Hit && UnitMark.Of(page) == claim) await pool.WriteBatchAsync(unit.Object, new WriteBatch().Flush(index), got.Version, _call).ConfigureAwait(false);
+            var got = await pool.GetAsync(unit.Object, index, page, GetMode.Keep, Call(unit.Object)).ConfigureAwait(false);
+            if (got.Hit && UnitMark.Of(page) == claim) await pool.WriteBatchAsync(unit.Object, new WriteBatch().Flush(index), got.Version, Call(unit.Object)).ConfigureAwait(false);
         }
         catch (GridException)
         {
-            Pause(unit.Object);
+            Suspect(unit.Object);
         }
     }
 

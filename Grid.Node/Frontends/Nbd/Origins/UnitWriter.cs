@@ -12,15 +12,16 @@ namespace Grid.Node.Frontends.Nbd.Origins;
 /// </summary>
 /// <param name="pool">The pool.</param>
 /// <param name="map">How the device lies in it.</param>
-/// <param name="locks">Keeps this node's calls about a unit apart.</param>
 /// <param name="timeout">How long the invalidation after a write is tried.</param>
-internal sealed class UnitWriter(Pool pool, UnitMap map, KeyedLocks<UnitId> locks, TimeSpan timeout)
+internal sealed class UnitWriter(Pool pool, UnitMap map, TimeSpan timeout)
 {
     /// <summary>
     /// Pages that are being written at a time up to which they are put. An object remembers for so many absent pages since when they are absent; past that it is in doubt, and a conditional put in vain.
     /// </summary>
     private const int MostPutPages = 96;
 
+    // Writes of this node to one unit are one after the other, so that they do not take each other for writers of another node.
+    private readonly KeyedLocks<UnitId> _writing = new();
     private int _pagesInFlight;
 
     /// <summary>Writes a piece.</summary>
@@ -39,7 +40,7 @@ internal sealed class UnitWriter(Pool pool, UnitMap map, KeyedLocks<UnitId> lock
         {
             // In one order, so that two writes never wait for each other.
             for (var unit = map.UnitOf(piece.FirstPage); unit <= map.UnitOf(piece.LastPage); unit++)
-                held.Add(await locks.EnterAsync(new UnitId(piece.Object, unit), cancellation).ConfigureAwait(false));
+                held.Add(await _writing.EnterAsync(new UnitId(piece.Object, unit), cancellation).ConfigureAwait(false));
             await WriteLockedAsync(piece, data, write, clock, cancellation).ConfigureAwait(false);
         }
         finally

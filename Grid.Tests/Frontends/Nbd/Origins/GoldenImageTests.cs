@@ -28,7 +28,7 @@ public sealed class GoldenImageTests(PostgresServer server, ITestOutputHelper ou
         await using var cluster = await ClusterOfNodes.StartAsync(
             server, 3, output, setup => setup.With("grid.nbd.enabled", "on").With("grid.nbd.host", setup.Host).With("grid.nbd.port", $"{Port}").With("grid.nbd.origins", "nbd://"));
         await using var client = await cluster.ConnectAsync();
-        await new NbdExports(client).CreateAsync("golden", new NbdOrigin(origin.Uri), 0, "images");
+        await new NbdExports(client).CreateWithOriginAsync("golden", new NbdOrigin(origin.Uri), 0, "images");
 
         var clock = Stopwatch.StartNew();
         await Task.WhenAll(cluster.Nodes.Select((node, i) => Task.Run(() => ReadAllAsync(node.Host, i, origin))));
@@ -39,9 +39,8 @@ public sealed class GoldenImageTests(PostgresServer server, ITestOutputHelper ou
         using var done = new CancellationTokenSource();
         var workers = Enumerable.Range(0, Writers).Select(i => Task.Run(() => WriteAsync(cluster.Nodes[i % 2].Host, i, pages, done.Token)))
             .Concat(Enumerable.Range(0, Readers).Select(i => Task.Run(() => ReadAsync(cluster.Nodes[i % 2].Host, i, pages, done.Token)))).ToArray();
-        await Task.WhenAny([Task.Delay(3000), .. workers]);
         var dying = Task.Run(() => ReadUntilCutAsync(cluster.Nodes[2].Host, pages));
-        await Task.WhenAny([Task.Delay(1000), .. workers]);
+        await Task.WhenAny([Task.Delay(4000), .. workers]);
         await cluster.Nodes[2].Kill9Async();
         await Task.WhenAny([cluster.AllSeeAsync(2), .. workers]);
         await Task.WhenAny([Task.Delay(AfterTheKill), .. workers]);

@@ -148,7 +148,7 @@ public sealed class OriginExportTests(NbdNode shared, ITestOutputHelper output) 
         const int Pages = 200;
         using var folder = new TestFolder();
         await using var node = await NodeProcess.StartAsync(NbdNode.Setup with { ShellPrelude = "trap '' XFSZ" }, Output);
-        await using (var client = await node.ConnectAsync()) await new NbdExports(client).CreateAsync("disk", new NbdOrigin(folder.Combine("disk"), IsBacking: true), 64 << 20, "disk");
+        await using (var client = await node.ConnectAsync()) await new NbdExports(client).CreateWithOriginAsync("disk", new NbdOrigin(folder.Combine("disk"), IsBacking: true), 64 << 20, "disk");
         await using (var peer = await NbdPeer.OpenAsync("127.0.0.1", node.Ports.Nbd!.Value, "disk"))
         {
             for (var page = 0; page < Pages; page++) await peer.WriteAtAsync((ulong)page * 4096, PageBytes.Random((ulong)page));
