@@ -58,7 +58,7 @@ internal sealed partial class NbdClientProgram(HostMachine machine, Version vers
     /// Over netlink the kernel holds the connections and the program ends: there is nothing to keep in memory, and nobody to reconnect. Otherwise a process stays, which
     /// must never be swapped out (-swap) and reconnects where the kernel lets it (-persist).
     /// </summary>
-    private List<string> Arguments(NbdAttachment attachment, bool netlink)
+    internal List<string> Arguments(NbdAttachment attachment, bool netlink)
     {
         List<string> arguments = ["-N", attachment.Export, attachment.Host, $"{attachment.Port}", attachment.Device, "-timeout", $"{attachment.Timeout.TotalSeconds:0}"];
         if (HasConnections) arguments.AddRange("-connections", $"{attachment.Connections}");
