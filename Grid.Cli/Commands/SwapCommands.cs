@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Grid.Cli.Local;
 using Grid.Cli.Swap;
 using Grid.Client;
 using Grid.Protocol;
@@ -55,7 +56,7 @@ internal static class SwapCommands
         var timeout = new Option<string>("--device-timeout") { Description = "How long the kernel waits for an answer before it gives a connection up: longer than grid.nbd.request-timeout, 30s at least.", HelpName = "TIME", DefaultValueFactory = _ => "120s" };
         var sameHost = new Option<bool>("--allow-same-host") { Description = "Go ahead although a node runs on this machine: it stands still for good when memory runs out." };
         var force = new Option<bool>("--force") { Description = "Overwrite what the block device holds, and take it from a machine that has swapped to it." };
-        var command = new Command("on", "Makes the block device where there is none, attaches it and swaps to it. A step that fails undoes those before it.") { export, size, compression, priority, device, server, connections, timeout, sameHost, force };
+        var command = new SelfStoppingCommand("on", "Makes the block device where there is none, attaches it and swaps to it. A step that fails undoes those before it.") { export, size, compression, priority, device, server, connections, timeout, sameHost, force };
         global.SetAction(command, async (parse, session) =>
         {
             var options = new SwapOptions
@@ -74,7 +75,9 @@ internal static class SwapCommands
                 Force = parse.GetValue(force),
             };
             if (options.Server is not null) SwapOn.ParseServer(options.Server);
-            var record = await new SwapOn(session, machine).RunAsync(options);
+            // A step that Ctrl-C interrupts is undone like one that failed, however long that takes.
+            using var interrupts = new Interrupts();
+            var record = await new SwapOn(session with { Cancellation = interrupts.Stop }, machine).RunAsync(options);
             var area = SwapArea.Of(machine, record.Device);
             session.Output.Result(new OnJson(record.Export, record.Pool, record.Device, record.Server, record.Connections, area?.SizeBytes, area?.Priority), string.Create(CultureInfo.InvariantCulture,
                 $"swapping to {record.Device}: {SizeText.Format(area?.SizeBytes ?? 0)} of block device '{record.Export}' from {record.Server} over {record.Connections} connections, priority {area?.Priority}"));
@@ -88,11 +91,12 @@ internal static class SwapCommands
     {
         var export = Export("The block device (default: the one that this machine swaps to).");
         var remove = new Option<bool>("--remove") { Description = "Remove the block device as well, with its pool: that frees what lies in the Grid." };
-        var command = new Command("off", "Brings back what is swapped out, and detaches the block device.") { export, remove };
+        var command = new SelfStoppingCommand("off", "Brings back what is swapped out, and detaches the block device.") { export, remove };
         global.SetAction(command, async (parse, session) =>
         {
             var record = Recorded(machine, parse.GetValue(export));
-            await new SwapOff(session, machine).RunAsync(record, parse.GetValue(remove));
+            using var interrupts = new Interrupts();
+            await new SwapOff(session with { Cancellation = interrupts.Stop }, machine).RunAsync(record, parse.GetValue(remove));
             session.Output.Result(new { record.Export, record.Device, removed = parse.GetValue(remove) }, parse.GetValue(remove)
                 ? $"{record.Device} is no swap any more and detached; block device '{record.Export}' removed, pool '{record.Pool}' destroyed"
                 : $"{record.Device} is no swap any more and detached; block device '{record.Export}' stays (grid nbd remove {record.Export} --with-data)");

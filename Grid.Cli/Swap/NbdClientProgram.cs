@@ -79,4 +79,8 @@ internal sealed partial class NbdClientProgram(HostMachine machine, Version vers
 /// <param name="Device">As which device.</param>
 /// <param name="Connections">Over how many connections.</param>
 /// <param name="Timeout">How long the kernel waits for an answer before it gives up a connection.</param>
-internal sealed record NbdAttachment(string Export, string Host, int Port, string Device, int Connections, TimeSpan Timeout);
+internal sealed record NbdAttachment(string Export, string Host, int Port, string Device, int Connections, TimeSpan Timeout)
+{
+    /// <summary>HOST:PORT.</summary>
+    public string Server => Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]:{Port}" : $"{Host}:{Port}";
+}

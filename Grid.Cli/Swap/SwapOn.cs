@@ -62,7 +62,8 @@ internal sealed class SwapOn(CliSession session, HostMachine machine)
         var cancellation = session.Cancellation;
         var requirements = new SwapRequirements(machine);
         requirements.RequireMachine();
-        if (SwapRecord.Of(machine, options.Export) is { } old && SwapArea.Of(machine, old.Device) is not null) throw CliException.Failed($"this machine swaps to '{options.Export}' already, as {old.Device} (grid swap status)");
+        if (SwapRecord.Of(machine, options.Export) is { } old && (SwapArea.Of(machine, old.Device) is not null || new NbdDevices(machine).IsAttached(old.Device)))
+            throw CliException.Failed($"this machine has '{options.Export}' attached already, as {old.Device} (grid swap status; grid swap off ends it)");
         await requirements.RequireKernelAsync(cancellation);
         var device = requirements.RequireDevice(options.Device);
         var program = await NbdClientProgram.AskAsync(machine, cancellation);
@@ -98,7 +99,7 @@ internal sealed class SwapOn(CliSession session, HostMachine machine)
         (await machine.RunAsync("mkswap", [device], cancellation)).Succeeds();
         _done.Push(($"{device} as swap", () => SwapOffIfOnAsync(device)));
         (await machine.RunAsync("swapon", ["-d", "-p", $"{options.Priority}", device], cancellation)).Succeeds();
-        var record = new SwapRecord(options.Export, export.Export.Pool, device, $"{attachment.Host}:{attachment.Port}", attachment.Connections, _netlink);
+        var record = new SwapRecord(options.Export, export.Export.Pool, device, attachment.Server, attachment.Connections, _netlink);
         record.Save(machine);
         return record;
     }

@@ -22,7 +22,7 @@ internal sealed class FakeMachine : IDisposable
     private const string Begin = "#!/bin/sh\nroot=$(dirname \"$(dirname \"$0\")\")\nname=$(basename \"$0\")\necho \"$name $*\" >> \"$root/calls\"\nfails() { [ -e \"$root/fail-$1\" ] && cat \"$root/fail-$1\" && rm \"$root/fail-$1\"; }\n";
 
     private const string NbdClient = """
-        case "$1" in --help) cat "$root/help"; exit 0 ;; -V) exit 1 ;; esac
+        case "$1" in --help) cat "$root/help"; exit 0 ;; -V) cat "$root/version" 2>/dev/null; exit ;; esac
         detach=; for word in "$@"; do case "$word" in -d) detach=1 ;; /dev/nbd*) device=$word ;; esac; done
         block="$root/sys/block/$(basename "$device")"
         if [ -n "$detach" ]; then fails nbd-client-d && exit 1; rm -f "$block/pid"; echo 0 > "$block/size"; exit 0; fi

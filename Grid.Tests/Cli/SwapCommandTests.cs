@@ -63,6 +63,15 @@ public sealed class SwapCommandTests(NbdNode shared, ITestOutputHelper output) :
         Assert.Equal("nbd-client -nonetlink -d /dev/nbd0", _machine.Calls[^1]);
     }
 
+    [Fact]
+    public async Task An_nbd_client_whose_help_has_no_version_is_asked_for_it()
+    {
+        _machine.Write("help", "ERROR: \n\nUsage: nbd-client -name|-N name host [port] nbd_device\n\t[-i ident|-nonetlink|-L]\n");
+        _machine.Write("version", "This is nbd-client, from nbd 3.27.1\n");
+        (await OnAsync("--size", "8MiB")).Exits(ExitCodes.Ok);
+        Assert.EndsWith("/dev/nbd0 -timeout 120 -connections 4", _machine.Calls[0]);
+    }
+
     [Theory]
     [InlineData("nbd-client version 2.9\n", "too old")]
     [InlineData("what?\n", "does not say which version")]

@@ -121,7 +121,7 @@ public sealed class SwapRefusalTests(NbdNode shared, ITestOutputHelper output) :
         await Exports.CreateAsync(readOnly, FakeMachine.SizeBytes, $"nbd-{readOnly}", readOnly: true);
         Assert.Contains("is read only", (await CliRun.RunAsync(_machine.Machine, Line("--export", readOnly))).Exits(ExitCodes.Failed).Error);
         Assert.Contains("needs 3.16 or newer", (await OldAsync()).Exits(ExitCodes.Failed).Error);
-        Assert.Empty(_machine.Calls.Where(call => !call.StartsWith("nbd-client -N", StringComparison.Ordinal)));
+        Assert.Empty(_machine.Calls);
     }
 
     [Fact]
@@ -158,7 +158,7 @@ public sealed class SwapRefusalTests(NbdNode shared, ITestOutputHelper output) :
 
     private async Task AssertUntouchedAsync()
     {
-        Assert.Empty(_machine.Calls.Where(call => call != "modprobe nbd"));
+        Assert.DoesNotContain(_machine.Calls, call => call != "modprobe nbd");
         Assert.DoesNotContain(await Exports.ListAsync(), export => export.Name == _name);
     }
 }

@@ -7,6 +7,7 @@ namespace Grid.Tests.Frontends.Nbd;
 /// <summary>One address of 127.0.0.1 that leads to several nodes, as a load balancer's does: each connection goes to the next of them that lives, and ends with it.</summary>
 internal sealed class TcpRelay : IAsyncDisposable
 {
+    private static readonly TimeSpan EndPatience = TimeSpan.FromSeconds(10);
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly CancellationTokenSource _stopping = new();
     private readonly List<Task> _connections = [];
@@ -69,6 +70,25 @@ internal sealed class TcpRelay : IAsyncDisposable
         await Task.WhenAny(directions);
         await ended.CancelAsync();
         await Task.WhenAll(directions);
+        await EndAsync(near);
+    }
+
+    /// <summary>Says that nothing more comes and waits until the other end says so as well: a close with bytes unread would be a reset, which QEMU's own network does not pass on for sure.</summary>
+    private async Task EndAsync(Socket socket)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
+        patience.CancelAfter(EndPatience);
+        try
+        {
+            socket.Shutdown(SocketShutdown.Send);
+            var buffer = new byte[64 << 10];
+            while (await socket.ReceiveAsync(buffer, patience.Token) > 0)
+            {
+            }
+        }
+        catch (Exception e) when (e is OperationCanceledException or SocketException)
+        {
+        }
     }
 
     private async Task<Socket?> ConnectAsync()
