@@ -31,8 +31,8 @@ internal sealed class TcpRelay : IAsyncDisposable
     /// <summary>Connections so far.</summary>
     public int Count { get; private set; }
 
-    /// <summary>Where the newest connection leads.</summary>
-    public NodeProcess? Newest { get; private set; }
+    /// <summary>Where the connection leads over which something came last: of several, the kernel of a machine with one processor uses one.</summary>
+    public NodeProcess? Active { get; private set; }
 
     public async ValueTask DisposeAsync()
     {
@@ -62,11 +62,11 @@ internal sealed class TcpRelay : IAsyncDisposable
     private async Task ServeAsync(Socket client)
     {
         using var near = client;
-        using var far = await ConnectAsync();
-        if (far is null) return;
+        if (await ConnectAsync() is not var (node, socket)) return;
+        using var far = socket;
         near.NoDelay = far.NoDelay = true;
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
-        var directions = new[] { PassAsync(near, far, ended.Token), PassAsync(far, near, ended.Token) };
+        var directions = new[] { PassAsync(near, far, node, ended.Token), PassAsync(far, near, node, ended.Token) };
         await Task.WhenAny(directions);
         await ended.CancelAsync();
         await Task.WhenAll(directions);
@@ -91,7 +91,7 @@ internal sealed class TcpRelay : IAsyncDisposable
         }
     }
 
-    private async Task<Socket?> ConnectAsync()
+    private async Task<(NodeProcess Node, Socket Socket)?> ConnectAsync()
     {
         for (var tries = 0; tries < _nodes.Count; tries++)
         {
@@ -101,8 +101,7 @@ internal sealed class TcpRelay : IAsyncDisposable
             {
                 await socket.ConnectAsync(IPAddress.Parse(node.Host), _port, _stopping.Token);
                 Count++;
-                Newest = node;
-                return socket;
+                return (node, socket);
             }
             catch (Exception e) when (e is OperationCanceledException or SocketException)
             {
@@ -113,13 +112,16 @@ internal sealed class TcpRelay : IAsyncDisposable
         return null;
     }
 
-    private static async Task PassAsync(Socket from, Socket to, CancellationToken ended)
+    private async Task PassAsync(Socket from, Socket to, NodeProcess node, CancellationToken ended)
     {
         var buffer = new byte[256 << 10];
         try
         {
             while (await from.ReceiveAsync(buffer, ended) is > 0 and var read)
+            {
+                Active = node;
                 for (var sent = 0; sent < read;) sent += await to.SendAsync(buffer.AsMemory(sent, read - sent), ended);
+            }
         }
         catch (Exception e) when (e is OperationCanceledException or SocketException)
         {

@@ -78,7 +78,7 @@ public sealed class VmSwapTests(PostgresServer server, ITestOutputHelper output)
         await most.RestartAsync();
         await cluster.AllSeeAsync(3);
 
-        var attached = relay.Newest!;
+        var attached = relay.Active!;
         Say(clock, $"{attached.Host}, where the guest is attached, is killed; the first one serves again");
         await attached.Kill9Async();
         await cluster.AllSeeAsync(2);
