@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using Grid.Cli.Commands;
+using Grid.Cli.Swap;
 
 namespace Grid.Cli;
 
@@ -18,10 +19,11 @@ internal static class GridCommand
     /// <param name="args">The arguments.</param>
     /// <param name="output">Where results go.</param>
     /// <param name="error">Where progress and errors go.</param>
+    /// <param name="machine">The machine whose swap is changed; null: this one.</param>
     /// <returns>One of <see cref="ExitCodes"/>.</returns>
-    public static async Task<int> RunAsync(string[] args, TextWriter output, TextWriter error)
+    public static async Task<int> RunAsync(string[] args, TextWriter output, TextWriter error, HostMachine? machine = null)
     {
-        var root = Create();
+        var root = Create(machine ?? HostMachine.This);
         if (args.Length == 0)
         {
             await InvokeAsync(root.Parse("--help"), error, error);
@@ -39,7 +41,8 @@ internal static class GridCommand
     }
 
     /// <summary>The whole tree of commands.</summary>
-    public static RootCommand Create()
+    /// <param name="machine">The machine whose swap is changed.</param>
+    public static RootCommand Create(HostMachine machine)
     {
         var global = new GlobalOptions();
         var root = new RootCommand(Description);
@@ -71,6 +74,7 @@ internal static class GridCommand
         Add(ExportCommand.Create(global), ExportCommand.Examples);
         Add(ImportCommand.Create(global), ImportCommand.Examples);
         Add(NbdCommands.Create(global), NbdCommands.Examples);
+        Add(SwapCommands.Create(global, examples, machine), SwapCommands.Examples);
         Add(VerifyCommand.Create(global), VerifyCommand.Examples);
         Add(StatusCommand.Create(global), StatusCommand.Examples);
         Add(ShardsCommand.Create(global), ShardsCommand.Examples);

@@ -37,14 +37,14 @@ newer_than() {
     -newer "$1" -print -quit
 }
 
-# need_packages PACKAGE...: installs the Debian packages that are missing.
+# need_packages PACKAGE...: installs the Debian packages that are missing, without what they only recommend: QEMU would bring a desktop along.
 need_packages() {
   local missing=() package sudo=()
   for package in "$@"; do dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package"); done
   [ ${#missing[@]} -gt 0 ] || return 0
   [ "$(id -u)" = 0 ] || sudo=(sudo)
   echo "installing ${missing[*]}" >&2
-  { "${sudo[@]}" apt-get install -y -q "${missing[@]}" || { "${sudo[@]}" apt-get update -q && "${sudo[@]}" apt-get install -y -q "${missing[@]}"; }; } >&2 ||
+  { "${sudo[@]}" apt-get install -y -q --no-install-recommends "${missing[@]}" || { "${sudo[@]}" apt-get update -q && "${sudo[@]}" apt-get install -y -q --no-install-recommends "${missing[@]}"; }; } >&2 ||
     { echo "cannot install ${missing[*]}: install them by hand" >&2; exit 3; }
 }
 

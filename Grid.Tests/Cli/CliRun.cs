@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Grid.Cli;
+using Grid.Cli.Swap;
 using Grid.Tests.Harness;
 using Xunit;
 
@@ -12,11 +13,14 @@ namespace Grid.Tests.Cli;
 internal sealed record CliRun(int Code, string Output, string Error)
 {
     /// <summary>Runs a command line.</summary>
-    public static async Task<CliRun> RunAsync(params string[] args)
+    public static Task<CliRun> RunAsync(params string[] args) => RunAsync(HostMachine.This, args);
+
+    /// <summary>Runs a command line as if on another machine.</summary>
+    public static async Task<CliRun> RunAsync(HostMachine machine, params string[] args)
     {
         using var output = new StringWriter();
         using var error = new StringWriter();
-        var code = await GridCommand.RunAsync(args, output, error);
+        var code = await GridCommand.RunAsync(args, output, error, machine);
         return new CliRun(code, output.ToString(), error.ToString());
     }
 

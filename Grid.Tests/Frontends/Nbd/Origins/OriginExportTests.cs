@@ -208,10 +208,11 @@ public sealed class OriginExportTests(NbdNode shared, ITestOutputHelper output) 
     {
         var (uri, name) = await NewExportAsync(origin, bytes, readOnly);
         var refused = await RunAsync("qemu-img", "info", uri);
+        await Exports.RemoveAsync(name);
         Assert.NotEqual(0, refused.Code);
         Assert.Contains(why, refused.Text);
-        Assert.Contains(Shared.Node.Log.Lines(), line => line.Contains(name, StringComparison.Ordinal) && line.Contains(why, StringComparison.Ordinal));
-        await Exports.RemoveAsync(name);
+        await Eventually.TrueAsync(
+            () => Shared.Node.Log.Lines().Any(line => line.Contains(name, StringComparison.Ordinal) && line.Contains(why, StringComparison.Ordinal)), $"the log says of {name} '{why}'", TimeSpan.FromSeconds(10));
     }
 
     private static async Task<string> HashAsync(string path)
