@@ -18,15 +18,12 @@ public sealed class VmSwapTests(PostgresServer server, ITestOutputHelper output)
     private const string ByItself = "by its own kernel's client";
     private const int Port = 10809;
 
-
     private static readonly TimeSpan BootDeadline = TimeSpan.FromSeconds(120);
     private static readonly TimeSpan PassDeadline = TimeSpan.FromSeconds(240);
 
-    /// <summary>How the machine gets at the export: as a disk that QEMU gives it; with <c>./test --vm</c> also through its own kernel's client.</summary>
-    public static TheoryData<string> Ways => Environment.GetEnvironmentVariable("GRID_TEST_VM") is null ? [AsDisk] : [AsDisk, ByItself];
-
-    [Theory]
-    [MemberData(nameof(Ways))]
+    [VmTheory]
+    [InlineData(AsDisk)]
+    [InlineData(ByItself)]
     public Task A_machine_swaps_on_while_nodes_are_killed_and_every_byte_is_right(string way) => way == AsDisk ? SwapsOnAsync("/dev/vda", port =>
     (
         "",
