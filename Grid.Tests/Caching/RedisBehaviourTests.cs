@@ -14,7 +14,7 @@ namespace Grid.Tests.Caching;
 /// <item>A key that nothing is under gives null, or false and no bytes.</item>
 /// <item>What was set is got, byte for byte; the empty value is a value; strings go through as UTF-8.</item>
 /// <item>Keys are case-sensitive, and any text is one.</item>
-/// <item>Setting always replaces; removing removes; removing and refreshing what is not there is no error.</item>
+/// <item>Setting always replaces, the expirations too; removing removes; removing and refreshing what is not there is no error.</item>
 /// <item>No key, value or options: ArgumentNullException that names it.</item>
 /// <item>Without expiration a value stays.</item>
 /// <item>An absolute expiration, given as a time or as a span, is kept to; one in the past throws, with the property's name, its value and Microsoft's text; where both are given the span counts.</item>
@@ -92,6 +92,19 @@ public sealed class RedisBehaviourTests(SharedNode shared, ITestOutputHelper out
         Assert.Equal([1], await way.GetAsync(cache, "myKey"));
         await way.SetAsync(cache, "myKey", [2], Forever);
         Assert.Equal([2], await way.GetAsync(cache, "myKey"));
+    }
+
+    [Fact]
+    public async Task What_replaces_a_value_has_expirations_of_its_own()
+    {
+        var cache = NewCache();
+        await cache.SetAsync("k", Any, new DistributedCacheEntryOptions().SetSlidingExpiration(TimeSpan.FromMinutes(1)).SetAbsoluteExpiration(TimeSpan.FromMinutes(2)));
+        await cache.SetAsync("k", [2], Forever);
+        Time.Advance(TimeSpan.FromDays(1));
+        Assert.Equal([2], await cache.GetAsync("k"));
+        await cache.SetAsync("k", [3], new DistributedCacheEntryOptions().SetAbsoluteExpiration(TimeSpan.FromMinutes(1)));
+        Time.Advance(TimeSpan.FromMinutes(1));
+        Assert.Null(await cache.GetAsync("k"));
     }
 
     [Theory]
