@@ -49,15 +49,23 @@ internal sealed class GridOutputCacheStore(CacheStore store) : IOutputCacheBuffe
     {
         ArgumentNullException.ThrowIfNull(key);
         if (validFor <= TimeSpan.Zero) throw new ArgumentOutOfRangeException(nameof(validFor), validFor, "A response must be valid for some time.");
+        var at = store.Locate(CacheDomain.Output, key);
         var states = new List<(string, Guid)>();
         foreach (var tag in tags.ToArray().Distinct())
         {
-            if (await AddStateAsync(tag, cancellationToken) is { } state) states.Add((tag, state));
-            else return; // The pool takes no more: a response that cannot be evicted by its tags is not stored.
+            if (await AddStateAsync(tag, cancellationToken) is { } state)
+            {
+                states.Add((tag, state));
+                continue;
+            }
+
+            // The pool takes no more. A response that cannot be evicted by its tags is not stored, and as after any refusal the one before it goes.
+            await store.RemoveAsync(at, null, cancellationToken);
+            return;
         }
 
         var lifetime = CacheLifetime.Of(new() { AbsoluteExpirationRelativeToNow = validFor }, store.Now);
-        await store.SetAsync(store.Locate(CacheDomain.Output, key), TaggedResponse.Join(states, value), lifetime, onlyIfAbsent: false, cancellationToken);
+        await store.SetAsync(at, TaggedResponse.Join(states, value), lifetime, onlyIfAbsent: false, cancellationToken);
     }
 
     /// <summary>The response under a key, if all its tags are as they were. The value is to be disposed.</summary>
@@ -65,7 +73,7 @@ internal sealed class GridOutputCacheStore(CacheStore store) : IOutputCacheBuffe
     {
         ArgumentNullException.ThrowIfNull(key);
         var at = store.Locate(CacheDomain.Output, key);
-        var value = await store.GetAsync(at, cancellationToken);
+        var value = await store.GetAsync(at, renews: false, cancellationToken);
         if (value is null) return default;
         try
         {
@@ -86,7 +94,8 @@ internal sealed class GridOutputCacheStore(CacheStore store) : IOutputCacheBuffe
 
     private async ValueTask<Guid?> StateAsync(string tag, CancellationToken cancellationToken)
     {
-        using var state = await store.GetAsync(store.Locate(CacheDomain.Tag, tag), cancellationToken);
+        // Whatever the options say of values: a tag's state lasts while somebody asks for it.
+        using var state = await store.GetAsync(store.Locate(CacheDomain.Tag, tag), renews: true, cancellationToken);
         return state is null ? null : new Guid(state.Bytes.Span);
     }
 

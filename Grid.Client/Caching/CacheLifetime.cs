@@ -20,13 +20,14 @@ internal readonly record struct CacheLifetime(long AbsoluteTicks, long SlidingTi
     /// <exception cref="ArgumentOutOfRangeException">The absolute expiration has passed.</exception>
     public static CacheLifetime Of(DistributedCacheEntryOptions options, DateTimeOffset now)
     {
-        var absolute = options.AbsoluteExpirationRelativeToNow is { } relative ? Add(now.UtcTicks, relative.Ticks) : options.AbsoluteExpiration?.UtcTicks ?? Never;
-        if (absolute <= now.UtcTicks)
+        // A time in the past is a mistake even where a span counts in its place.
+        if (options.AbsoluteExpiration <= now)
         {
             throw new ArgumentOutOfRangeException(
                 nameof(DistributedCacheEntryOptions.AbsoluteExpiration), options.AbsoluteExpiration, "The absolute expiration value must be in the future.");
         }
 
+        var absolute = options.AbsoluteExpirationRelativeToNow is { } relative ? Add(now.UtcTicks, relative.Ticks) : options.AbsoluteExpiration?.UtcTicks ?? Never;
         return new CacheLifetime(absolute, options.SlidingExpiration?.Ticks ?? 0, now.UtcTicks);
     }
 

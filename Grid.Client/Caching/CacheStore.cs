@@ -46,15 +46,18 @@ internal sealed class CacheStore : IAsyncDisposable
 
     public CacheKey Locate(CacheDomain domain, string key) => _layout.Locate(domain, key);
 
+    /// <summary>Whether reading a value of a distributed cache renews its sliding expiration.</summary>
+    public bool RenewsOnGet => _options.RenewOnGet;
+
     /// <summary>The value under a key, to be disposed; null where there is none.</summary>
-    public async ValueTask<CacheValue?> GetAsync(CacheKey key, CancellationToken cancellationToken)
+    public async ValueTask<CacheValue?> GetAsync(CacheKey key, bool renews, CancellationToken cancellationToken)
     {
         while (true)
         {
             var pages = await OpenAsync(cancellationToken).ConfigureAwait(false);
             try
             {
-                return await GetAsync(pages, key, cancellationToken).ConfigureAwait(false);
+                return await GetAsync(pages, key, renews, cancellationToken).ConfigureAwait(false);
             }
             catch (NoSuchPoolException) when (_connection.Forget(pages))
             {
@@ -132,7 +135,7 @@ internal sealed class CacheStore : IAsyncDisposable
         return pages;
     }
 
-    private async ValueTask<CacheValue?> GetAsync(CachePages pages, CacheKey key, CancellationToken cancellationToken)
+    private async ValueTask<CacheValue?> GetAsync(CachePages pages, CacheKey key, bool renews, CancellationToken cancellationToken)
     {
         for (var turn = new Turns("reading"); ; await turn.NextAsync(cancellationToken).ConfigureAwait(false))
         {
@@ -142,7 +145,7 @@ internal sealed class CacheStore : IAsyncDisposable
             var (isWhole, value) = entry.Lifetime.IsOver(now) ? (false, null) : await ReadAsync(pages, key, view, entry, cancellationToken).ConfigureAwait(false);
             if (value is not null)
             {
-                if (_options.RenewOnGet && entry.Lifetime.WantsRenewal(now)) await RenewAsync(pages, key, entry.Id, cancellationToken).ConfigureAwait(false);
+                if (renews && entry.Lifetime.WantsRenewal(now)) await RenewAsync(pages, key, entry.Id, cancellationToken).ConfigureAwait(false);
                 return value;
             }
 
@@ -207,21 +210,29 @@ internal sealed class CacheStore : IAsyncDisposable
 
     private static async ValueTask RemoveAsync(CachePages pages, CacheKey key, ulong? id, CancellationToken cancellationToken)
     {
-        for (var turn = new Turns("removing"); ; await turn.NextAsync(cancellationToken).ConfigureAwait(false))
+        var turn = new Turns("removing");
+        try
         {
-            using var view = await pages.ReadSlotAsync(key.At, default, cancellationToken).ConfigureAwait(false);
-            // If the value is another now, this removal was, or may count as being, just before it came.
-            if (view.Slot.Find(key.Hash) is not { } entry || entry.Id != (id ??= entry.Id)) return;
-            try
+            for (; ; await turn.NextAsync(cancellationToken).ConfigureAwait(false))
             {
-                var outcome = await pages.ReplaceAsync(key.At, view, view.Slot.Without(entry), default, null, 0, cancellationToken).ConfigureAwait(false);
-                // A refusal has emptied the slot as well.
-                if (outcome != BatchOutcome.ConditionFailed) return;
+                using var view = await pages.ReadSlotAsync(key.At, default, cancellationToken).ConfigureAwait(false);
+                // If the value is another now, this removal was, or may count as being, just before it came.
+                if (view.Slot.Find(key.Hash) is not { } entry || entry.Id != (id ??= entry.Id)) return;
+                try
+                {
+                    var outcome = await pages.ReplaceAsync(key.At, view, view.Slot.Without(entry), default, null, 0, cancellationToken).ConfigureAwait(false);
+                    // A refusal has emptied the slot as well.
+                    if (outcome != BatchOutcome.ConditionFailed) return;
+                }
+                catch (OutcomeUnknownException e)
+                {
+                    turn.Unknown(e);
+                }
             }
-            catch (OutcomeUnknownException e)
-            {
-                turn.Unknown(e);
-            }
+        }
+        catch (GridException e) when (turn.IsInDoubt(e))
+        {
+            throw turn.InDoubt(e);
         }
     }
 

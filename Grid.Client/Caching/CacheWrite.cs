@@ -24,13 +24,20 @@ internal sealed class CacheWrite(CachePages pages, CacheKey key, PagedValue valu
     {
         var length = value.Bytes.Length;
         var count = length <= CacheSlot.InlineMaxBytes(pages.PageBytes) ? 0 : CacheEntry.PagesOf(length, pages.PageBytes);
-        for (; ; await _turns.NextAsync(cancellationToken).ConfigureAwait(false))
+        try
         {
-            var run = count == 0 ? default : PageRun.Random(count, pages.RoomBits);
-            var outcome = count < pages.BatchPages
-                ? await AtOnceAsync(run, cancellationToken).ConfigureAwait(false)
-                : await InPiecesAsync(run, cancellationToken).ConfigureAwait(false);
-            if (outcome is { } known) return known;
+            for (; ; await _turns.NextAsync(cancellationToken).ConfigureAwait(false))
+            {
+                var run = count == 0 ? default : PageRun.Random(count, pages.RoomBits);
+                var outcome = count < pages.BatchPages
+                    ? await AtOnceAsync(run, cancellationToken).ConfigureAwait(false)
+                    : await InPiecesAsync(run, cancellationToken).ConfigureAwait(false);
+                if (outcome is { } known) return known;
+            }
+        }
+        catch (GridException e) when (_isInDoubt && _turns.IsInDoubt(e))
+        {
+            throw _turns.InDoubt(e);
         }
     }
 

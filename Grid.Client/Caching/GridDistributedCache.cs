@@ -52,7 +52,7 @@ public sealed class GridDistributedCache : IBufferDistributedCache, IAsyncDispos
     {
         ArgumentNullException.ThrowIfNull(key);
         token.ThrowIfCancellationRequested();
-        using var value = await _store.GetAsync(_store.Locate(CacheDomain.Value, key), token).ConfigureAwait(false);
+        using var value = await _store.GetAsync(_store.Locate(CacheDomain.Value, key), _store.RenewsOnGet, token).ConfigureAwait(false);
         return value?.Bytes.ToArray();
     }
 
@@ -74,7 +74,7 @@ public sealed class GridDistributedCache : IBufferDistributedCache, IAsyncDispos
         ArgumentNullException.ThrowIfNull(key);
         ArgumentNullException.ThrowIfNull(destination);
         token.ThrowIfCancellationRequested();
-        using var value = await _store.GetAsync(_store.Locate(CacheDomain.Value, key), token).ConfigureAwait(false);
+        using var value = await _store.GetAsync(_store.Locate(CacheDomain.Value, key), _store.RenewsOnGet, token).ConfigureAwait(false);
         if (value is null) return false;
         destination.Write(value.Bytes.Span);
         return true;

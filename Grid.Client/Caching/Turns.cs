@@ -2,7 +2,7 @@ namespace Grid.Client;
 
 /// <summary>
 /// Counts the turns of "read, and change if nobody did since". Somebody's turn always succeeds, so that many in a row mean many callers at one slot: they wait a little, at random, and give up after
-/// <see cref="Most"/>.
+/// <see cref="Most"/>. Once a change's outcome was unknown, no later failure says that nothing was changed.
 /// </summary>
 internal struct Turns(string doing)
 {
@@ -26,4 +26,11 @@ internal struct Turns(string doing)
     {
         if (++_unknown == UnknownMost) throw new OutcomeUnknownException($"{failure.Message} (tried {UnknownMost} times)", failure);
     }
+
+    /// <summary>Whether a failure would say that nothing was changed where that is not known. (A pool that is gone holds nothing.)</summary>
+    public readonly bool IsInDoubt(GridException failure) => _unknown > 0 && failure is { Outcome: CallOutcome.NotApplied } and not NoSuchPoolException;
+
+    /// <summary>What to throw in place of such a failure.</summary>
+    public readonly OutcomeUnknownException InDoubt(GridException failure) =>
+        new($"Whether {doing} a cached value took effect could not be found out: {failure.Message}", failure);
 }

@@ -105,6 +105,70 @@ public sealed class FailureTests(SharedNode shared, ITestOutputHelper output) : 
         }
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_change_whose_outcome_cannot_be_found_out_says_so_not_that_nothing_was_changed(bool isApplied)
+    {
+        await using var node = ScriptedNode.Start();
+        await using var cache = new GridDistributedCache(new GridCacheOptions { ConnectionString = node.ConnectionString + "?timeout=2s", SweepInterval = Timeout.InfiniteTimeSpan });
+        foreach (var change in (Func<Task>[])[() => cache.SetAsync("k", [2], NoExpiration), () => cache.RemoveAsync("k")])
+        {
+            node.Script = null;
+            await cache.SetAsync("k", [1], NoExpiration);
+            var isDown = false;
+            node.Script = async request =>
+            {
+                if (request.Opcode != Opcode.WriteBatch && !isDown) return false;
+                // From here on nothing is answered: what became of the change cannot be read either.
+                request.IsUnanswered = true;
+                if (isApplied && !isDown) await request.ServeAsync();
+                isDown = true;
+                request.Connection.Cut();
+                return true;
+            };
+            var failure = await Assert.ThrowsAsync<OutcomeUnknownException>(change);
+            Assert.Contains("a cached value took effect could not be found out", failure.Message, StringComparison.Ordinal);
+        }
+
+        node.Script = null;
+        Assert.Equal(isApplied ? null : [1], await cache.GetAsync("k"));
+    }
+
+    [Fact]
+    public async Task A_call_that_is_cancelled_while_it_waits_ends_at_once()
+    {
+        await using var node = ScriptedNode.Start();
+        await using var cache = new GridDistributedCache(new GridCacheOptions { ConnectionString = node.ConnectionString + "?timeout=60s", SweepInterval = Timeout.InfiniteTimeSpan });
+        Func<CancellationToken, Task>[] calls =
+        [
+            token => cache.GetAsync("k", token),
+            token => cache.TryGetAsync("k", new System.Buffers.ArrayBufferWriter<byte>(), token).AsTask(),
+            token => cache.SetAsync("k", [2], NoExpiration, token),
+            token => cache.RefreshAsync("k", token),
+            token => cache.RemoveAsync("k", token),
+        ];
+        foreach (var call in calls)
+        {
+            node.Script = null;
+            await cache.SetAsync("k", [1], NoExpiration);
+            var arrived = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            node.Script = _ =>
+            {
+                arrived.TrySetResult();
+                return ValueTask.FromResult(true);
+            };
+            using var cancelled = new CancellationTokenSource();
+            var waiting = call(cancelled.Token);
+            await arrived.Task.WaitAsync(TimeSpan.FromSeconds(20));
+            await cancelled.CancelAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting.WaitAsync(TimeSpan.FromSeconds(20)));
+        }
+
+        node.Script = null;
+        Assert.Equal([1], await cache.GetAsync("k"));
+    }
+
     [Fact]
     public async Task Whatever_was_stored_survives_kills_whole_in_a_persistent_pool_and_nothing_is_left_over()
     {

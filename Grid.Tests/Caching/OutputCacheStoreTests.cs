@@ -2,6 +2,8 @@ using System.Buffers;
 using System.IO.Pipelines;
 using Grid.AspNetCore;
 using Grid.Client;
+using Grid.Protocol;
+using Grid.Tests.Client.Support;
 using Grid.Tests.Harness;
 using Microsoft.AspNetCore.OutputCaching;
 using Xunit;
@@ -14,7 +16,7 @@ public sealed class OutputCacheStoreTests(SharedNode shared, ITestOutputHelper o
 {
     private static readonly TimeSpan Valid = TimeSpan.FromSeconds(30);
 
-    private IOutputCacheBufferStore NewStore() => new GridOutputCacheStore(NewCache().Store);
+    private IOutputCacheBufferStore NewStore(Action<GridCacheOptions>? configure = null) => new GridOutputCacheStore(NewCache(configure).Store);
 
     [Fact]
     public async Task A_missing_key_gives_nothing()
@@ -66,7 +68,8 @@ public sealed class OutputCacheStoreTests(SharedNode shared, ITestOutputHelper o
         }
 
         await store.SetAsync("foo", response, ["foo"], Valid, default);
-        Assert.Equal("none, foo, bar", await ThereAsync(other));
+        await store.SetAsync("foo bar", response, ["foo", "bar"], Valid, default);
+        Assert.Equal("none, foo, bar, foo bar", await ThereAsync(other));
         await other.EvictByTagAsync("bar", default);
         Assert.Equal("none, foo", await ThereAsync(store));
         await other.EvictByTagAsync("never used", default);
@@ -92,6 +95,90 @@ public sealed class OutputCacheStoreTests(SharedNode shared, ITestOutputHelper o
         await store.SetAsync("other", [2], ["tag"], Valid, default);
         Assert.Null(await store.GetAsync("k", default));
         Assert.Equal([2], await store.GetAsync("other", default));
+    }
+
+    [Fact]
+    public async Task A_tag_s_state_lasts_while_responses_with_it_are_asked_for_whatever_the_options_say_of_values()
+    {
+        var store = NewStore(options => options.RenewOnGet = false);
+        await store.SetAsync("k", [1], ["tag"], TimeSpan.FromDays(30), default);
+        for (var i = 0; i < 4; i++)
+        {
+            Time.Advance(TimeSpan.FromDays(5));
+            Assert.Equal([1], await store.GetAsync("k", default));
+        }
+    }
+
+    [Fact]
+    public async Task A_response_whose_tag_the_pool_refuses_is_not_stored_and_what_it_replaced_is_gone()
+    {
+        var store = NewStore();
+        await store.SetAsync("k", [1], null, Valid, default);
+        await store.SetAsync("stays", [1], null, Valid, default);
+        await Client.FreezePoolAsync(PoolName);
+        await store.SetAsync("k", [2], ["tag"], Valid, default);
+        Assert.Null(await store.GetAsync("k", default));
+        Assert.Equal([1], await store.GetAsync("stays", default));
+        await Client.ThawPoolAsync(PoolName);
+        Assert.Null(await store.GetAsync("k", default));
+    }
+
+    [Fact]
+    public async Task Who_finds_a_response_evicted_does_not_take_away_the_one_that_came_meanwhile()
+    {
+        await using var node = ScriptedNode.Start();
+        void OnNode(GridCacheOptions options) => options.ConnectionString = node.ConnectionString;
+        var (store, other) = (NewStore(OnNode), NewStore(OnNode));
+        await store.SetAsync("k", [1], ["tag"], Valid, default);
+        await other.EvictByTagAsync("tag", default);
+        // It gets the response, its tag's state, and before it flushes the response the slot once more: then another is there already.
+        var gets = 0;
+        node.Script = async request =>
+        {
+            if (request.Opcode != Opcode.Get || Interlocked.Increment(ref gets) != 3) return false;
+            node.Script = null;
+            await other.SetAsync("k", [2], ["tag"], Valid, default);
+            return false;
+        };
+        Assert.Null(await store.GetAsync("k", default));
+        Assert.Equal(3, gets);
+        Assert.Equal([2], await store.GetAsync("k", default));
+    }
+
+    [Fact]
+    public async Task Instances_with_other_names_share_neither_responses_nor_tags()
+    {
+        var (first, second) = (NewStore(options => options.InstanceName = "first:"), NewStore(options => options.InstanceName = "second:"));
+        await first.SetAsync("k", [1], ["tag"], Valid, default);
+        Assert.Null(await second.GetAsync("k", default));
+        await second.SetAsync("k", [2], ["tag"], Valid, default);
+        await second.EvictByTagAsync("tag", default);
+        Assert.Null(await second.GetAsync("k", default));
+        Assert.Equal([1], await first.GetAsync("k", default));
+    }
+
+    [Fact]
+    public async Task A_cancelled_token_throws_and_nothing_happens()
+    {
+        var store = NewStore();
+        await store.SetAsync("k", [1], ["tag"], Valid, default);
+        var cancelled = new CancellationToken(canceled: true);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => store.GetAsync("k", cancelled).AsTask());
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => store.SetAsync("k", [2], ["tag"], Valid, cancelled).AsTask());
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => store.EvictByTagAsync("tag", cancelled).AsTask());
+        Assert.Equal([1], await store.GetAsync("k", default));
+    }
+
+    [Fact]
+    public async Task A_disposed_store_says_so()
+    {
+        var cache = NewCache();
+        IOutputCacheBufferStore store = new GridOutputCacheStore(cache.Store);
+        await store.SetAsync("k", [1], ["tag"], Valid, default);
+        await cache.DisposeAsync();
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => store.GetAsync("k", default).AsTask());
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => store.SetAsync("k", [1], null, Valid, default).AsTask());
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => store.EvictByTagAsync("tag", default).AsTask());
     }
 
     [Fact]

@@ -8,25 +8,8 @@ using Xunit.Abstractions;
 namespace Grid.Tests.Caching;
 
 /// <summary>
-/// How Microsoft.Extensions.Caching.StackExchangeRedis behaves, from its code and its tests, each held here by a test against a real node. (How it is registered: RegistrationTests. Its output cache:
-/// OutputCacheStoreTests.)
-/// <list type="number">
-/// <item>A key that nothing is under gives null, or false and no bytes.</item>
-/// <item>What was set is got, byte for byte; the empty value is a value; strings go through as UTF-8.</item>
-/// <item>Keys are case-sensitive, and any text is one.</item>
-/// <item>Setting always replaces; removing removes; removing and refreshing what is not there is no error.</item>
-/// <item>No key, value or options: ArgumentNullException that names it.</item>
-/// <item>Without expiration a value stays.</item>
-/// <item>An absolute expiration, given as a time or as a span, is kept to; one in the past throws, with the property's name, its value and Microsoft's text; where both are given the span counts.</item>
-/// <item>Spans that are zero or negative throw (the options of the abstractions do that).</item>
-/// <item>What would live for less than a second is not stored.</item>
-/// <item>A sliding expiration ends a value that is not used, and is renewed by Get and Refresh, up to the absolute expiration; Get does not renew where that is switched off.</item>
-/// <item>A cancelled token throws before anything happens.</item>
-/// <item>An instance name stands before every key: two instances do not meet.</item>
-/// <item>A server that is down does not keep the cache from being made: calls fail, and succeed once it is there.</item>
-/// <item>The connection can come from a factory; a disposed cache throws ObjectDisposedException.</item>
-/// <item>Every operation is there synchronously and asynchronously, for byte arrays and for buffers.</item>
-/// </list>
+/// How Microsoft.Extensions.Caching.StackExchangeRedis behaves, from its code and its tests, each held here by a test against a real node. docs/caching.md lists the behaviours with their tests. (How it
+/// is registered: RegistrationTests. Its output cache: OutputCacheStoreTests.)
 /// </summary>
 public sealed class RedisBehaviourTests(SharedNode shared, ITestOutputHelper output) : CacheTest(shared, output)
 {
@@ -94,6 +77,19 @@ public sealed class RedisBehaviourTests(SharedNode shared, ITestOutputHelper out
         Assert.Equal([2], await way.GetAsync(cache, "myKey"));
     }
 
+    [Fact]
+    public async Task What_replaces_a_value_has_expirations_of_its_own()
+    {
+        var cache = NewCache();
+        await cache.SetAsync("k", Any, new DistributedCacheEntryOptions().SetSlidingExpiration(TimeSpan.FromMinutes(1)).SetAbsoluteExpiration(TimeSpan.FromMinutes(2)));
+        await cache.SetAsync("k", [2], Forever);
+        Time.Advance(TimeSpan.FromDays(1));
+        Assert.Equal([2], await cache.GetAsync("k"));
+        await cache.SetAsync("k", [3], new DistributedCacheEntryOptions().SetAbsoluteExpiration(TimeSpan.FromMinutes(1)));
+        Time.Advance(TimeSpan.FromMinutes(1));
+        Assert.Null(await cache.GetAsync("k"));
+    }
+
     [Theory]
     [MemberData(nameof(Ways))]
     public async Task Removing_removes_and_what_is_not_there_can_be_removed_and_refreshed(Way way)
@@ -143,6 +139,10 @@ public sealed class RedisBehaviourTests(SharedNode shared, ITestOutputHelper out
         Assert.Equal(nameof(DistributedCacheEntryOptions.AbsoluteExpiration), thrown.ParamName);
         Assert.StartsWith("The absolute expiration value must be in the future.", thrown.Message, StringComparison.Ordinal);
         Assert.Equal(expected, thrown.ActualValue);
+        // Even where a span is given too, which would count.
+        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(
+            nameof(DistributedCacheEntryOptions.AbsoluteExpiration),
+            () => way.SetAsync(NewCache(), "k", Any, new DistributedCacheEntryOptions { AbsoluteExpiration = expected, AbsoluteExpirationRelativeToNow = TimeSpan.FromHours(1) }));
     }
 
     [Theory]
