@@ -139,7 +139,12 @@ public sealed class FileOriginTests : IDisposable
 
     private static NbdExport Write(string path, bool isBacking) => new()
     {
-        Name = "e", Pool = "p", PageSizeBytes = 4096, SizeBytes = 1 << 20, Id = (ulong)Random.Shared.NextInt64(1, long.MaxValue), Origin = new NbdOrigin(path, isBacking),
+        Name = "e",
+        Pool = "p",
+        PageSizeBytes = 4096,
+        SizeBytes = 1 << 20,
+        Id = (ulong)Random.Shared.NextInt64(1, long.MaxValue),
+        Origin = new NbdOrigin(path, isBacking),
     };
 
     private static void Make(string path, ulong seed)
