@@ -70,7 +70,7 @@ internal sealed class NbdListener : IAsyncDisposable
     public async Task ServeAsync(string dataAddress, GatewayServices gateway, Action<long> countMemory, CancellationToken cancellation)
     {
         var client = await GridClient.ConnectAsync(new GridClientOptions { Addresses = [dataAddress], Timeout = _settings.RequestTimeout, Agent = "grid-node-nbd" }, cancellation);
-        _server = new NbdServer(_settings, _tls, client, gateway, countMemory, _log);
+        _server = new NbdServer(_settings, _tls, client, (pool, most, caller) => new NearPages(gateway, pool.Id, pool.PageSizeBytes, most, caller), countMemory, _log);
     }
 
     /// <summary>Accepts no more, answers what clients have asked for, and ends; what is left when <paramref name="cancellation"/> fires is cut.</summary>

@@ -136,6 +136,20 @@ public sealed class HistoryCheckerTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public void An_outage_with_dozens_of_unknown_calls_is_explained_with_few_steps()
+    {
+        // What is got needs two of them, in this order; forty others have nothing to do with it, or would undo it.
+        var noise = string.Concat(Enumerable.Range(0, 40).Select(i => (i % 4) switch
+        {
+            0 => $"flush {i / 4 % 4} unknown @{10 + i}-{90 + i}; ",
+            1 => $"take {i / 4 % 4} unknown @{10 + i}-{90 + i}; ",
+            _ => $"put {i / 4 % 4} {100 + i} unknown @{10 + i}-{90 + i}; ",
+        }));
+        var calls = Parse(true, noise + "batch 0=0,2=0 unknown @50-200; batch 0=1,1=2,2=3,3=4 unknown @60-200; gets 0=0,1=2,2=0,3=4 @300-310; put 0 5 @320-330; gets 0=5,1=2 @340-350; gets 2=0,3=4 @360-370");
+        Assert.Empty(HistoryChecker.Check(calls, TimeSpan.FromSeconds(1000), stepsMax: 5_000));
+    }
+
+    [Fact]
     public async Task A_history_is_read_back_as_it_was_written()
     {
         using var folder = new TestFolder();

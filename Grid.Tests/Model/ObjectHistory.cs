@@ -1,4 +1,6 @@
+using System.Diagnostics.CodeAnalysis;
 using System.IO.Hashing;
+using System.Numerics;
 using System.Runtime.InteropServices;
 
 namespace Grid.Tests.Model;
@@ -22,7 +24,8 @@ internal sealed record ObjectCall(
 
 /// <summary>
 /// The calls of several callers on one object, and the exact question whether they are linearizable: whether there is an order of them that respects time and explains every answer, starting from
-/// a known state. (The search of Wing and Gong with the memory of Lowe: a configuration that has failed once is not tried again.)
+/// a known state. (The search of Wing and Gong with the memory of Lowe: a configuration that has failed once is not tried again. Nor is one that another one is better than: of two with the same answered calls
+/// placed and the same pages, what leads on from the one that has used up more calls of unknown outcome leads on from the other, too. Without that an outage with dozens of them is more than can be searched.)
 /// </summary>
 /// <param name="initial">What the handles held at the beginning.</param>
 internal sealed class ObjectHistory(ulong[] initial)
@@ -67,11 +70,10 @@ internal sealed class ObjectHistory(ulong[] initial)
     {
         var total = Answered;
         var (firstUnknownEnd, lastUnknownEnd) = (_unknown.Select(call => call.End).DefaultIfEmpty(long.MaxValue).Min(), _unknown.Select(call => call.End).DefaultIfEmpty(long.MinValue).Max());
-        var seen = new HashSet<UInt128>();
-        var stack = new Stack<Configuration>();
+        var frontier = new Frontier();
         var deepest = new Configuration(new int[_callers.Count], new ulong[(_unknown.Count + 63) / 64], initial, 0, long.MinValue);
-        stack.Push(deepest);
-        for (Steps = 0; stack.TryPop(out var at); Steps++)
+        frontier.Push(deepest);
+        for (Steps = 0; frontier.TryPop(out var at); Steps++)
         {
             if (at.Done == total) return null;
             if (Steps == stepsMax) return $"{GivenUp} after {Steps} steps, nothing is shown: {Explain(deepest, total)}";
@@ -84,13 +86,13 @@ internal sealed class ObjectHistory(ulong[] initial)
             var free = Array.FindIndex(next, child => child.Call.IsFree && child.After!.State.AsSpan().SequenceEqual(at.State) && (child.Call.Start <= firstUnknownEnd || at.LatestStart > lastUnknownEnd));
             if (free >= 0)
             {
-                Push(next[free].After!, seen, stack);
+                frontier.Push(next[free].After!);
                 continue;
             }
 
-            // The last one pushed is tried first: those with an answer, the one that ended first before the others; what is unknown only where they lead nowhere.
-            PushUnknown(at, limit, seen, stack);
-            foreach (var (_, after) in next) Push(after!, seen, stack);
+            // Of those with an answer the one that ended first is tried before the others; what is unknown only where they lead nowhere.
+            PushUnknown(at, limit, frontier);
+            foreach (var (_, after) in next) frontier.Push(after!);
         }
 
         return Explain(deepest, total);
@@ -121,7 +123,7 @@ internal sealed class ObjectHistory(ulong[] initial)
         return true;
     }
 
-    private void PushUnknown(Configuration at, long limit, HashSet<UInt128> seen, Stack<Configuration> stack)
+    private void PushUnknown(Configuration at, long limit, Frontier frontier)
     {
         for (var i = 0; i < _unknown.Count; i++)
         {
@@ -131,14 +133,9 @@ internal sealed class ObjectHistory(ulong[] initial)
             {
                 var state = (ulong[])at.State.Clone();
                 // One that changes nothing is as good as none.
-                if (way(state) && !state.AsSpan().SequenceEqual(at.State) && at.AfterUnknown(i, state, call.Start) is var after && KeepsWhatIsGot(at, after)) Push(after, seen, stack);
+                if (way(state) && !state.AsSpan().SequenceEqual(at.State) && at.AfterUnknown(i, state, call.Start) is var after && KeepsWhatIsGot(at, after)) frontier.Push(after);
             }
         }
-    }
-
-    private static void Push(Configuration next, HashSet<UInt128> seen, Stack<Configuration> stack)
-    {
-        if (seen.Add(next.Key())) stack.Push(next);
     }
 
     private string Explain(Configuration at, int total)
@@ -169,13 +166,44 @@ internal sealed class ObjectHistory(ulong[] initial)
             return new Configuration(Next, applied, state, Done, Math.Max(LatestStart, start));
         }
 
+        /// <summary>How many calls of unknown outcome have taken effect.</summary>
+        public int AppliedCount => Applied.Sum(BitOperations.PopCount);
+
+        /// <summary>Which answered calls are placed, and what the handles hold.</summary>
         public UInt128 Key()
         {
             var hash = new XxHash128();
             hash.Append(MemoryMarshal.AsBytes(Next.AsSpan()));
-            hash.Append(MemoryMarshal.AsBytes(Applied.AsSpan()));
             hash.Append(MemoryMarshal.AsBytes(State.AsSpan()));
             return hash.GetCurrentHashAsUInt128();
+        }
+    }
+
+    /// <summary>The configurations to be tried: first those with the most answered calls, of these those with the fewest of unknown outcome, of these the last that came.</summary>
+    private sealed class Frontier
+    {
+        private readonly Dictionary<UInt128, List<ulong[]>> _seen = [];
+        private readonly PriorityQueue<Configuration, (int Left, int Applied, long Age)> _queue = new();
+        private long _count;
+
+        public void Push(Configuration next)
+        {
+            ref var seen = ref CollectionsMarshal.GetValueRefOrAddDefault(_seen, next.Key(), out _);
+            seen ??= [];
+            foreach (var applied in seen)
+                if (IsWithin(applied, next.Applied)) return;
+            seen.RemoveAll(applied => IsWithin(next.Applied, applied));
+            seen.Add(next.Applied);
+            _queue.Enqueue(next, (-next.Done, next.AppliedCount, --_count));
+        }
+
+        public bool TryPop([NotNullWhen(true)] out Configuration? next) => _queue.TryDequeue(out next, out _);
+
+        private static bool IsWithin(ulong[] some, ulong[] all)
+        {
+            for (var i = 0; i < some.Length; i++)
+                if ((some[i] & ~all[i]) != 0) return false;
+            return true;
         }
     }
 }

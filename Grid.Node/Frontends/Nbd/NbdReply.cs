@@ -1,4 +1,4 @@
-using Grid.Node.Objects;
+using Grid.Node.Gateway;
 
 namespace Grid.Node.Frontends.Nbd;
 
@@ -30,7 +30,7 @@ internal sealed class NbdReply(NbdRequest request, NbdError error = NbdError.Non
     public bool IsBudgeted { get; set; }
 
     /// <summary>What this node's own object answered, with the pages that it holds until the reply is sent.</summary>
-    public ObjectRequest? Near { get; set; }
+    public NearAnswer? Near { get; set; }
 
     /// <summary>The reply that was ready before.</summary>
     public NbdReply? Next { get; set; }

@@ -9,6 +9,12 @@ using Microsoft.Extensions.Logging;
 
 namespace Grid.Node.Frontends.Nbd;
 
+/// <summary>Makes a short way to those objects of a pool that live on this node.</summary>
+/// <param name="pool">The pool.</param>
+/// <param name="mostRequests">How many may be under way at a time.</param>
+/// <param name="caller">Who asks.</param>
+internal delegate NearPages NearWay(Pool pool, int mostRequests, INearCaller caller);
+
 /// <summary>Serves the grid's exports to NBD clients: the connections, the exports that are open, and their end.</summary>
 internal sealed class NbdServer : IAsyncDisposable
 {
@@ -30,12 +36,12 @@ internal sealed class NbdServer : IAsyncDisposable
     /// <param name="settings">Its settings.</param>
     /// <param name="tls">Its certificate; null: it speaks no TLS.</param>
     /// <param name="client">The way to the grid; closed with the server.</param>
-    /// <param name="gateway">The short way to the objects of this node.</param>
+    /// <param name="near">Makes the short way to the objects of this node.</param>
     /// <param name="countMemory">Told how many bytes requests hold.</param>
     /// <param name="log">The log.</param>
-    public NbdServer(NbdSettings settings, NbdTls? tls, GridClient client, GatewayServices gateway, Action<long> countMemory, ILogger log)
+    public NbdServer(NbdSettings settings, NbdTls? tls, GridClient client, NearWay near, Action<long> countMemory, ILogger log)
     {
-        (Settings, Tls, _client, Gateway, _log) = (settings, tls, client, gateway, log);
+        (Settings, Tls, _client, Near, _log) = (settings, tls, client, near, log);
         _exports = new NbdExports(client);
         _origins = new OriginOpener(settings, _exports, log);
         Budget = new ByteBudget(settings.BufferBytes, countMemory);
@@ -48,8 +54,8 @@ internal sealed class NbdServer : IAsyncDisposable
     /// <summary>Its certificate.</summary>
     public NbdTls? Tls { get; }
 
-    /// <summary>The short way to the objects of this node.</summary>
-    public GatewayServices Gateway { get; }
+    /// <summary>Makes the short way to the objects of this node.</summary>
+    public NearWay Near { get; }
 
     /// <summary>The bytes that all connections' requests share.</summary>
     public ByteBudget Budget { get; }

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.IO.Pipelines;
+using Grid.Node.Gateway;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Logging;
 
@@ -85,12 +86,11 @@ internal sealed class ReplyOutput(PipeWriter output, bool structured, NearPages?
     {
         try
         {
-            if (!_isGone && reply.Near is not null) near!.Prepare(reply);
+            if (!_isGone) Prepare(reply);
         }
         catch (InvalidDataException damaged)
         {
             log.LogError("NBD {Command} of {Bytes} bytes at {Offset} failed, a page in memory is damaged: {Why}", reply.Request.Command, reply.Request.LengthBytes, reply.Request.Offset, damaged.Message);
-            near!.Release(reply);
             reply.Fail(NbdError.Io, "a page in memory is damaged");
         }
 
@@ -104,10 +104,34 @@ internal sealed class ReplyOutput(PipeWriter output, bool structured, NearPages?
             Gone();
         }
 
-        near?.Release(reply);
+        if (reply.Near is { } held) near!.Release(held);
+        reply.Near = null;
         var bytes = reply.Data is null ? NbdRequest.HeadBytes : reply.Request.LengthBytes;
         onWritten(reply);
         return bytes;
+    }
+
+    /// <summary>
+    /// Before a read's reply is written: what could turn out to be damaged is decoded first, for nothing can be taken back once the reply's head is out. A page as it is goes from the store straight to the client.
+    /// </summary>
+    private void Prepare(NbdReply reply)
+    {
+        if (reply.Near is not { } pages || reply.Request.Command != NbdCommand.Read) return;
+        var isNothing = !NearPages.HasPages(pages);
+        if (!isNothing && near!.IsPlain(pages)) return;
+        // From here on the reply is its own bytes, or none.
+        reply.Near = null;
+        try
+        {
+            if (isNothing) return;
+            reply.Buffer = ArrayPool<byte>.Shared.Rent((int)reply.Request.LengthBytes);
+            near!.CopyTo(pages, reply.Buffer.AsSpan(0, (int)reply.Request.LengthBytes));
+            reply.Data = reply.Buffer;
+        }
+        finally
+        {
+            near!.Release(pages);
+        }
     }
 
     private async ValueTask FlushAsync()

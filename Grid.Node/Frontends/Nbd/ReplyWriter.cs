@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Buffers.Binary;
 using System.Text;
+using Grid.Node.Gateway;
 
 namespace Grid.Node.Frontends.Nbd;
 
@@ -102,9 +103,9 @@ internal static class ReplyWriter
 
     private static void Bytes(IBufferWriter<byte> output, NbdReply reply, NearPages? near)
     {
-        if (reply.Near is not null)
+        if (reply.Near is { } pages)
         {
-            near!.Write(output, reply);
+            near!.Write(output, pages);
             return;
         }
 

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using Grid.Client;
+using Grid.Node.Gateway;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Logging;
 
@@ -10,7 +11,7 @@ namespace Grid.Node.Frontends.Nbd;
 /// The requests of one connection: read in order, carried out many at a time, answered as they are done. What is under way is bounded by a number of requests and by bytes; past that the
 /// connection is read no further.
 /// </summary>
-internal sealed class RequestStream
+internal sealed class RequestStream : INearCaller
 {
     private const int MostRequests = 256;
     private const long MostBytes = 64 << 20;
@@ -31,6 +32,7 @@ internal sealed class RequestStream
     private readonly SemaphoreSlim _slots = new(MostRequests, MostRequests);
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ByteBudget _budget = new(MostBytes);
+    private readonly int _pageBytes;
     private byte[]? _data;
     private bool _hasSlot;
 
@@ -41,7 +43,7 @@ internal sealed class RequestStream
         _reader = new RequestReader(terms);
         _gone = CancellationTokenSource.CreateLinkedTokenSource(closed);
         // What has an origin has pages only of what was read; of any other device the pages are all there is.
-        if (run.Device is ExportDevice) _near = new NearPages(server.Gateway, run.Pool, MostRequests, OnNear);
+        if (run.Device is ExportDevice) (_near, _pageBytes) = (server.Near(run.Pool, MostRequests, this), run.Pool.PageSizeBytes);
         _output = new ReplyOutput(output, terms.Structured, _near, OnWritten, _gone, log);
     }
 
@@ -165,14 +167,25 @@ internal sealed class RequestStream
     private void Begin(NbdReply reply)
     {
         if (reply.Error != NbdError.None) _output.Push(reply);
-        else if (reply.Request.HasPayload && _near?.TryBegin(reply, reply.Buffer.AsMemory(0, reply.Buffer is null ? 0 : (int)reply.Request.LengthBytes)) == true) return;
-        else _ = CarryOutAsync(reply);
+        else if (_near is null || !reply.Request.HasPayload || !TryNear(_near, reply)) _ = CarryOutAsync(reply);
     }
 
-    /// <summary>An object of this node has answered; where the answer does not stand, the long way is taken.</summary>
-    private void OnNear(NbdReply reply, bool stands)
+    private bool TryNear(NearPages near, NbdReply reply)
     {
-        if (stands) _output.Push(reply);
+        var (offset, bytes) = ((long)reply.Request.Offset, reply.Request.LengthBytes);
+        var inObject = offset % NbdExport.ObjectBytes;
+        if ((offset | bytes) % _pageBytes != 0 || inObject + bytes > NbdExport.ObjectBytes) return false;
+        var isWrite = reply.Request.Command == NbdCommand.Write;
+        var data = isWrite ? reply.Buffer.AsMemory(0, (int)bytes) : default;
+        return near.TryBegin(reply, NbdExport.ObjectOf((ulong)(offset / NbdExport.ObjectBytes)), (uint)(inObject / _pageBytes), (int)(bytes / _pageBytes), isWrite, data);
+    }
+
+    /// <inheritdoc/>
+    void INearCaller.OnNear(object asker, NearAnswer? pages)
+    {
+        var reply = (NbdReply)asker;
+        reply.Near = pages;
+        if (pages is not null) _output.Push(reply);
         else ThreadPool.UnsafeQueueUserWorkItem(static state => _ = state.Stream.CarryOutAsync(state.Reply), (Stream: this, Reply: reply), preferLocal: true);
     }
 

@@ -11,6 +11,7 @@ namespace Grid.Tests.Frontends.Nbd;
 
 /// <summary>A Linux machine that swaps to three nodes and goes on while two of them are killed, one after the other: a virtual one, with twice its memory in use.</summary>
 [Collection(SeveralNodes.Name)]
+[Trait("Takes", "minutes")]
 public sealed class VmSwapTests(PostgresServer server, ITestOutputHelper output) : IClassFixture<PostgresServer>
 {
     private const string Export = "swap";
@@ -21,7 +22,7 @@ public sealed class VmSwapTests(PostgresServer server, ITestOutputHelper output)
     private static readonly TimeSpan BootDeadline = TimeSpan.FromSeconds(120);
     private static readonly TimeSpan PassDeadline = TimeSpan.FromSeconds(240);
 
-    [VmTheory]
+    [Theory]
     [InlineData(AsDisk)]
     [InlineData(ByItself)]
     public Task A_machine_swaps_on_while_nodes_are_killed_and_every_byte_is_right(string way) => way == AsDisk ? SwapsOnAsync("/dev/vda", port =>

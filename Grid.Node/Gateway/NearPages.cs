@@ -1,33 +1,45 @@
 using System.Buffers;
-using Grid.Client;
-using Grid.Node.Gateway;
 using Grid.Node.Memory;
 using Grid.Node.Objects;
 using Grid.Protocol;
 
-namespace Grid.Node.Frontends.Nbd;
+namespace Grid.Node.Gateway;
+
+/// <summary>Asks for pages through <see cref="NearPages"/>.</summary>
+internal interface INearCaller
+{
+    /// <summary>An object has answered; called by its actor's thread and must not block.</summary>
+    /// <param name="asker">What was asked for it.</param>
+    /// <param name="pages">The answer, which is to be let go of (<see cref="NearPages.Release"/>); null where it does not stand.</param>
+    void OnNear(object asker, NearAnswer? pages);
+}
+
+/// <summary>What an object of this node has answered, with the pages that it holds until it is let go of.</summary>
+/// <param name="Request">The request, answered.</param>
+internal readonly record struct NearAnswer(ObjectRequest Request);
 
 /// <summary>
-/// The short way to objects that live on this node: their actors are asked as the gateway asks them, without a connection in between. Only for whole pages of one object, and only as long as all goes well:
-/// whatever is answered otherwise (the object has moved, its journal is away, a put was refused) takes the long way, which knows what to do.
+/// The short way to objects that live on this node, for parts of it that are themselves asked by others: their actors are asked as connections ask them, without a connection in between. Only for whole pages of one object, and
+/// only as long as all goes well: whatever is answered otherwise (the object has moved, its journal is away, a put was refused) takes the way of every client, which knows what to do.
 /// </summary>
 internal sealed class NearPages : IRequestSink, IOrphanClaimer, IDisposable
 {
     private readonly GatewayServices _services;
     private readonly PoolId _pool;
     private readonly int _pageBytes;
-    private readonly Action<NbdReply, bool> _onAnswered;
+    private readonly INearCaller _caller;
     private readonly RequestPool _requests;
     private readonly InlineRun _inline = new();
 
     /// <summary>A way to the objects of a pool.</summary>
     /// <param name="services">The gateway's.</param>
     /// <param name="pool">The pool.</param>
+    /// <param name="pageBytes">Bytes of its pages.</param>
     /// <param name="mostRequests">How many may be under way at a time.</param>
-    /// <param name="onAnswered">Told of each reply, and whether it stands; called by the actor's thread and must not block.</param>
-    public NearPages(GatewayServices services, Pool pool, int mostRequests, Action<NbdReply, bool> onAnswered)
+    /// <param name="caller">Who asks.</param>
+    public NearPages(GatewayServices services, PoolId pool, int pageBytes, int mostRequests, INearCaller caller)
     {
-        (_services, _pool, _pageBytes, _onAnswered) = (services, pool.Id, pool.PageSizeBytes, onAnswered);
+        (_services, _pool, _pageBytes, _caller) = (services, pool, pageBytes, caller);
         _requests = new RequestPool(this, mostRequests, int.MaxValue);
         services.Connections.EnterFrontend(this);
     }
@@ -40,22 +52,20 @@ internal sealed class NearPages : IRequestSink, IOrphanClaimer, IDisposable
     /// <summary>Runs the actors that were asked.</summary>
     public void RunAll() => _inline.RunAll();
 
-    /// <summary>Asks an object of this node for the pages of a read or a write, if there is one and they are whole.</summary>
-    /// <param name="reply">What is answered.</param>
-    /// <param name="data">A write's bytes.</param>
+    /// <summary>Asks an object of this node for pages, or puts them, if it lives here and one request can carry them.</summary>
+    /// <param name="asker">What it is asked for.</param>
+    /// <param name="id">The object.</param>
+    /// <param name="first">The first page.</param>
+    /// <param name="pages">How many.</param>
+    /// <param name="isWrite">Whether they are put.</param>
+    /// <param name="data">Their bytes, where they are put.</param>
     /// <returns>False where nothing was begun.</returns>
-    public bool TryBegin(NbdReply reply, ReadOnlyMemory<byte> data)
+    public bool TryBegin(object asker, ObjectId id, uint first, int pages, bool isWrite, ReadOnlyMemory<byte> data)
     {
-        var (offset, bytes) = ((long)reply.Request.Offset, reply.Request.LengthBytes);
-        var inObject = offset % NbdExport.ObjectBytes;
-        if ((offset | bytes) % _pageBytes != 0 || inObject + bytes > NbdExport.ObjectBytes || bytes > ProtocolLimits.MaxBatchBytes) return false;
-        var pages = (int)(bytes / _pageBytes);
-        if (pages > ProtocolLimits.MaxBatchPages || _services.Connections.IsDraining) return false;
-        var key = new ObjectKey(_pool, NbdExport.ObjectOf((ulong)(offset / NbdExport.ObjectBytes)));
+        if (pages > ProtocolLimits.MaxBatchPages || (long)pages * _pageBytes > ProtocolLimits.MaxBatchBytes || _services.Connections.IsDraining) return false;
+        var key = new ObjectKey(_pool, id);
         if (!_services.Objects.Pools.TryGet(_pool, out var pool) || !_services.Objects.Registry.TryGet(key, out var entry) || _requests.TryRent(0) is not { } request) return false;
-        (request.Pool, request.Key, request.Asker) = (pool, key, reply);
-        var first = (uint)(inObject / _pageBytes);
-        var isWrite = reply.Request.Command == NbdCommand.Write;
+        (request.Pool, request.Key, request.Asker) = (pool, key, asker);
         request.Opcode = (isWrite, pages) switch
         {
             (false, 1) => Opcode.Get,
@@ -81,11 +91,10 @@ internal sealed class NearPages : IRequestSink, IOrphanClaimer, IDisposable
     /// <inheritdoc/>
     public void Complete(ObjectRequest request)
     {
-        var reply = (NbdReply)request.Asker!;
-        var stands = request.Status == Status.Ok || (request.Status == Status.Miss && reply.Request.Command == NbdCommand.Read);
-        reply.Near = request;
-        if (!stands) Release(reply);
-        _onAnswered(reply, stands);
+        var asker = request.Asker!;
+        var stands = request.Status == Status.Ok || (request.Status == Status.Miss && request.Opcode == Opcode.Get);
+        if (!stands) Release(new NearAnswer(request));
+        _caller.OnNear(asker, stands ? new NearAnswer(request) : null);
     }
 
     /// <inheritdoc/>
@@ -94,40 +103,40 @@ internal sealed class NearPages : IRequestSink, IOrphanClaimer, IDisposable
         foreach (var request in _requests.All()) request.ClaimFrom(entry);
     }
 
-    /// <summary>
-    /// Before a read's reply is written: what could turn out to be damaged is decoded first, for nothing can be taken back once the reply's head is out. A page as it is goes from the store straight to the client.
-    /// </summary>
-    /// <exception cref="InvalidDataException">A page is damaged.</exception>
-    public void Prepare(NbdReply reply)
+    /// <summary>Whether a read found any page.</summary>
+    public static bool HasPages(NearAnswer answer)
     {
-        var near = reply.Near!;
-        if (reply.Request.Command != NbdCommand.Read) return;
-        var (hasPages, isPlain) = (false, true);
-        for (var i = 0; i < near.EntryCount; i++)
-        {
-            if (!IsHit(near, i)) continue;
-            hasPages = true;
-            isPlain &= IsPlain(near, i);
-        }
+        for (var i = 0; i < answer.Request.EntryCount; i++)
+            if (IsHit(answer.Request, i)) return true;
+        return false;
+    }
 
-        if (!hasPages) Release(reply);
-        if (!hasPages || isPlain) return;
-        reply.Data = reply.Buffer = ArrayPool<byte>.Shared.Rent((int)reply.Request.LengthBytes);
+    /// <summary>Whether every page that a read found is there as it is: writing it out cannot fail.</summary>
+    public bool IsPlain(NearAnswer answer)
+    {
+        for (var i = 0; i < answer.Request.EntryCount; i++)
+            if (IsHit(answer.Request, i) && !IsPlain(answer.Request, i)) return false;
+        return true;
+    }
+
+    /// <summary>Decodes a read's pages; what is missing is zero.</summary>
+    /// <exception cref="InvalidDataException">A page is damaged.</exception>
+    public void CopyTo(NearAnswer answer, Span<byte> pages)
+    {
+        var near = answer.Request;
         for (var i = 0; i < near.EntryCount; i++)
         {
-            var page = reply.Data.AsSpan(i * _pageBytes, _pageBytes);
+            var page = pages.Slice(i * _pageBytes, _pageBytes);
             if (!IsHit(near, i)) page.Clear();
             else if (IsLoaded(near, i)) PageCodecs.Decode(near.Loaded![i].Codec, near.Loaded[i].Stored.Span, page);
             else Store.CopyTo(PageOf(near, i), page);
         }
-
-        Release(reply);
     }
 
-    /// <summary>Writes the pages of a reply that was prepared.</summary>
-    public void Write(IBufferWriter<byte> output, NbdReply reply)
+    /// <summary>Writes a read's pages, which are plain; what is missing is zero.</summary>
+    public void Write(IBufferWriter<byte> output, NearAnswer answer)
     {
-        var near = reply.Near!;
+        var near = answer.Request;
         for (var i = 0; i < near.EntryCount; i++)
         {
             if (!IsHit(near, i)) WriteZeros(output);
@@ -136,11 +145,10 @@ internal sealed class NearPages : IRequestSink, IOrphanClaimer, IDisposable
         }
     }
 
-    /// <summary>Lets go of what a reply holds of an object.</summary>
-    public void Release(NbdReply reply)
+    /// <summary>Lets go of an answer; once.</summary>
+    public void Release(NearAnswer answer)
     {
-        if (reply.Near is not { } near) return;
-        reply.Near = null;
+        var near = answer.Request;
         _services.Metrics.Operation(near.Opcode, near.Status);
         PoolCounting.Count(near);
         _services.Objects.ReleaseAnswer(near);
