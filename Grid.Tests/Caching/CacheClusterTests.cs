@@ -15,7 +15,7 @@ public sealed class CacheClusterTests(PostgresServer server, ITestOutputHelper o
     public async Task Values_are_whole_and_as_new_as_what_was_acknowledged_whatever_becomes_of_nodes()
     {
         var seed = Seeds.Next(output);
-        await using var cluster = await ClusterOfNodes.StartAsync(server, 3, output);
+        await using var cluster = await ClusterOfNodes.StartAsync(server, 3, output, setup => setup.With("grid.stop.timeout", "30s"));
         await using var ephemeral = CacheLoad.Start(cluster.ConnectionString(timeout: "10s"), PoolKind.Ephemeral, seed);
         await using var persistent = CacheLoad.Start(cluster.ConnectionString(timeout: "10s"), PoolKind.Persistent, seed);
         CacheLoad[] loads = [ephemeral, persistent];
