@@ -201,7 +201,7 @@ public sealed class OriginExportTests(NbdNode shared, ITestOutputHelper output) 
         Assert.False(waiting.IsCompleted);
         server.Start();
         Assert.Equal(server.Content[(1 << 20)..((1 << 20) + 4096)], (await waiting).Data);
-        Assert.Contains(Shared.Node.Log.Lines(), line => line.Contains("Connected again to origin", StringComparison.Ordinal));
+        await Eventually.TrueAsync(() => Shared.Node.Log.Lines().Any(line => line.Contains("Connected again to origin", StringComparison.Ordinal)), "the log says so", TimeSpan.FromSeconds(10));
     }
 
     private async Task RefusedAsync(string why, NbdOrigin origin, long bytes = 0, bool readOnly = false)
