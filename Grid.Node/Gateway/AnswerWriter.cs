@@ -79,7 +79,8 @@ internal static class AnswerWriter
             if (request.Bits.Get(i)) WritePage(output, request, i, request.Pages[i], store);
     }
 
-    private static void WritePage(IBufferWriter<byte> output, ObjectRequest request, int entry, PageRef page, PageStore store)
+    /// <summary>Writes the page of an entry that was hit: from memory, or as it came from the journal.</summary>
+    public static void WritePage(IBufferWriter<byte> output, ObjectRequest request, int entry, PageRef page, PageStore store)
     {
         if (request.Loaded is { } loaded && loaded[entry].SequenceNr != 0)
             PageCodecs.Decode(loaded[entry].Codec, loaded[entry].Stored.Span, request.Pool.Options.PageSizeBytes, output);

@@ -139,9 +139,8 @@ internal sealed class NearPages : IRequestSink, IOrphanClaimer, IDisposable
         var near = answer.Request;
         for (var i = 0; i < near.EntryCount; i++)
         {
-            if (!IsHit(near, i)) WriteZeros(output);
-            else if (IsLoaded(near, i)) output.Write(near.Loaded![i].Stored.Span);
-            else Store.CopyTo(PageOf(near, i), output);
+            if (IsHit(near, i)) AnswerWriter.WritePage(output, near, i, PageOf(near, i), Store);
+            else WriteZeros(output);
         }
     }
 

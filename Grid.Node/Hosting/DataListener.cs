@@ -31,15 +31,7 @@ internal sealed class DataListener : IAsyncDisposable
         var endPoint = await Binding.ResolveAsync("grid.gateway.host", settings.Host, settings.Port, cancellation);
         var builder = Servers.CreateBuilder(loggers);
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(endPoint, listen => listen.Use(_ => handler)));
-        builder.Services.AddSingleton<IMemoryPoolFactory<byte>>(new BlockPool.Factory(countMemory));
-        builder.Services.Configure<SocketTransportOptions>(transport =>
-        {
-            transport.CreateBoundListenSocket = at => Listen(at, settings.KeepAlive);
-            // A request is read, served and answered on the thread that the kernel woke for it (see InlineSockets); a hop to another costs more than the request.
-            transport.UnsafePreferInlineScheduling = true;
-            // Saves a system call a request; an idle connection holds a block for it, which counts against the memory limit.
-            transport.WaitForDataBeforeAllocatingBuffer = false;
-        });
+        ServeInline(builder.Services, settings.KeepAlive, countMemory);
         var listener = new DataListener(builder.Build());
         try
         {
@@ -66,8 +58,25 @@ internal sealed class DataListener : IAsyncDisposable
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => _app.DisposeAsync();
 
+    /// <summary>How sockets are served over which pages go.</summary>
+    /// <param name="services">The server's.</param>
+    /// <param name="keepAlive">How soon silent ones are probed.</param>
+    /// <param name="countMemory">Told how many bytes the connections' buffers take.</param>
+    internal static void ServeInline(IServiceCollection services, TimeSpan keepAlive, Action<long> countMemory)
+    {
+        services.AddSingleton<IMemoryPoolFactory<byte>>(new BlockPool.Factory(countMemory));
+        services.Configure<SocketTransportOptions>(transport =>
+        {
+            transport.CreateBoundListenSocket = at => Listen(at, keepAlive);
+            // A request is read, served and answered on the thread that the kernel woke for it (see InlineSockets); a hop to another costs more than the request.
+            transport.UnsafePreferInlineScheduling = true;
+            // Saves a system call a request; an idle connection holds a block for it, which counts against the memory limit.
+            transport.WaitForDataBeforeAllocatingBuffer = false;
+        });
+    }
+
     // Accepted sockets inherit the options, so that a peer that vanished without a word does not hold its connection for ever.
-    internal static Socket Listen(EndPoint endPoint, TimeSpan keepAlive)
+    private static Socket Listen(EndPoint endPoint, TimeSpan keepAlive)
     {
         var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint);
         socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);

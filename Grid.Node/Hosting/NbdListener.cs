@@ -24,14 +24,7 @@ internal sealed class NbdListener : IAsyncDisposable
         _tls = NbdTls.Load(settings.Tls);
         var builder = Servers.CreateBuilder(loggers);
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(endPoint, listen => listen.Use(_ => ConnectAsync)));
-        builder.Services.AddSingleton<IMemoryPoolFactory<byte>>(new BlockPool.Factory(countMemory));
-        builder.Services.Configure<SocketTransportOptions>(transport =>
-        {
-            transport.CreateBoundListenSocket = at => DataListener.Listen(at, settings.KeepAlive);
-            // As on the data plane: see DataListener.
-            transport.UnsafePreferInlineScheduling = true;
-            transport.WaitForDataBeforeAllocatingBuffer = false;
-        });
+        DataListener.ServeInline(builder.Services, settings.KeepAlive, countMemory);
         _app = builder.Build();
     }
 

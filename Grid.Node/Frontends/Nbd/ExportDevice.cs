@@ -1,4 +1,3 @@
-using System.Buffers;
 using Grid.Client;
 using Grid.Protocol;
 
@@ -10,9 +9,6 @@ namespace Grid.Node.Frontends.Nbd;
 /// </summary>
 internal sealed class ExportDevice : IExportDevice
 {
-    /// <summary>Pieces of one request that are under way at a time.</summary>
-    private const int PiecesAtOnce = 8;
-
     private static readonly byte[] Zeroes = new byte[ProtocolLimits.MaxBatchBytes];
 
     private readonly Pool _pool;
@@ -85,7 +81,7 @@ internal sealed class ExportDevice : IExportDevice
         var maps = new List<uint>[pieces.Length];
         await Parallel.ForEachAsync(
             Enumerable.Range(0, pieces.Length),
-            Some(cancellation),
+            PieceWork.Some(cancellation),
             async (i, token) => maps[i] = await clock.RepeatAsync(() => PagesAsync(pieces[i], token), token).ConfigureAwait(false)).ConfigureAwait(false);
         var extents = new ExtentList();
         for (var i = 0; i < pieces.Length; i++) extents.Add(pieces[i], maps[i], PageBytes);
@@ -98,39 +94,21 @@ internal sealed class ExportDevice : IExportDevice
 
     public void Dispose() => _locks.Dispose();
 
-    /// <summary>Has every piece of a range done, some at a time. Where one fails no more are begun, and nothing is under way any more when this returns.</summary>
-    private async ValueTask EachAsync(long offset, long length, int mostPages, Func<Piece, ValueTask> action, RequestClock clock, CancellationToken cancellation)
-    {
-        var pieces = _layout.Split(offset, length, mostPages);
-        if (pieces.First() is var first && first.Bytes == length) await DoAsync(first).ConfigureAwait(false);
-        else await Parallel.ForEachAsync(pieces, Some(cancellation), (piece, _) => DoAsync(piece)).ConfigureAwait(false);
+    /// <summary>Has every piece of a range done, each again where that may help.</summary>
+    private ValueTask EachAsync(long offset, long length, int mostPages, Func<Piece, ValueTask> action, RequestClock clock, CancellationToken cancellation) =>
+        PieceWork.EachAsync(
+            _layout.Split(offset, length, mostPages),
+            async piece => await clock.RepeatAsync(
+                async () =>
+                {
+                    await action(piece).ConfigureAwait(false);
+                    return true;
+                },
+                cancellation).ConfigureAwait(false),
+            cancellation);
 
-        async ValueTask DoAsync(Piece piece) => await clock.RepeatAsync(
-            async () =>
-            {
-                await action(piece).ConfigureAwait(false);
-                return true;
-            },
-            cancellation).ConfigureAwait(false);
-    }
-
-    private static ParallelOptions Some(CancellationToken cancellation) => new() { MaxDegreeOfParallelism = PiecesAtOnce, CancellationToken = cancellation };
-
-    private async ValueTask<bool> ReadPieceAsync(Piece piece, Memory<byte> destination, RequestClock clock, CancellationToken cancellation)
-    {
-        if (piece.Skip == 0 && piece.Bytes == piece.Pages * PageBytes) return await ReadPagesAsync(piece, destination, clock, cancellation).ConfigureAwait(false);
-        var whole = ArrayPool<byte>.Shared.Rent(piece.Pages * PageBytes);
-        try
-        {
-            var isHit = await ReadPagesAsync(piece, whole.AsMemory(0, piece.Pages * PageBytes), clock, cancellation).ConfigureAwait(false);
-            whole.AsMemory(piece.Skip, piece.Bytes).CopyTo(destination);
-            return isHit;
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(whole);
-        }
-    }
+    private ValueTask<bool> ReadPieceAsync(Piece piece, Memory<byte> destination, RequestClock clock, CancellationToken cancellation) =>
+        PieceWork.ReadAsync(piece, PageBytes, destination, pages => ReadPagesAsync(piece, pages, clock, cancellation));
 
     /// <summary>Reads whole pages; what is missing is zero.</summary>
     private async ValueTask<bool> ReadPagesAsync(Piece piece, Memory<byte> pages, RequestClock clock, CancellationToken cancellation)

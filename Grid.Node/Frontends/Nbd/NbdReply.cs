@@ -23,16 +23,13 @@ internal sealed class NbdReply(NbdRequest request, NbdError error = NbdError.Non
     /// <summary>What a block status found.</summary>
     public IReadOnlyList<Extent> Extents { get; set; } = [];
 
-    /// <summary>The buffer that is free once the reply is sent.</summary>
+    /// <summary>The buffer that is free once the reply is sent; taken from the budgets.</summary>
     public byte[]? Buffer { get; set; }
-
-    /// <summary>Whether <see cref="Buffer"/> was taken from the budgets.</summary>
-    public bool IsBudgeted { get; set; }
 
     /// <summary>What this node's own object answered, with the pages that it holds until the reply is sent.</summary>
     public NearAnswer? Near { get; set; }
 
-    /// <summary>The reply that was ready before.</summary>
+    /// <summary>Links replies that are ready.</summary>
     public NbdReply? Next { get; set; }
 
     /// <summary>It went wrong.</summary>

@@ -77,7 +77,7 @@ internal sealed class RequestStream : INearCaller
         // Nobody waits for the answers of a client that is gone: what was not sent to the grid yet is not any more.
         if (!isOrderly) await _gone.CancelAsync().ConfigureAwait(false);
         // A write whose data did not come to its end.
-        if (_data is not null) OnWritten(new NbdReply(_reader.Request) { Buffer = _data, IsBudgeted = true });
+        if (_data is not null) OnWritten(new NbdReply(_reader.Request) { Buffer = _data });
         else if (_hasSlot) _slots.Release();
         for (var i = 0; i < MostRequests; i++) await _slots.WaitAsync(CancellationToken.None).ConfigureAwait(false);
         await _output.EndAsync().ConfigureAwait(false);
@@ -109,7 +109,7 @@ internal sealed class RequestStream : INearCaller
                 var duty = _output.TryTakeDuty();
                 halt = Look(ref input);
                 // Not waited for: a client may send all that it has before it reads. The replies under way are bounded.
-                if (duty) _ = _output.DrainAsync();
+                if (duty) _ = _output.DrainAsync().AsTask();
                 if (halt == Halt.NoSlot)
                 {
                     await _slots.WaitAsync(until.Token).ConfigureAwait(false);
@@ -153,7 +153,7 @@ internal sealed class RequestStream : INearCaller
                 }
 
                 if (_reader.Request.Command == NbdCommand.Disconnect) return Halt.Goodbye;
-                var reply = new NbdReply(_reader.Request, _reader.Error, _reader.Trouble) { Buffer = _data, IsBudgeted = _data is not null };
+                var reply = new NbdReply(_reader.Request, _reader.Error, _reader.Trouble) { Buffer = _data };
                 (_hasSlot, _data) = (false, null);
                 Begin(reply);
             }
@@ -229,7 +229,6 @@ internal sealed class RequestStream : INearCaller
         {
             case NbdCommand.Read:
                 await TakeAsync(request, cancellation).ConfigureAwait(false);
-                reply.IsBudgeted = true;
                 reply.Buffer = ArrayPool<byte>.Shared.Rent(length);
                 if (await _device.ReadAsync(offset, reply.Buffer.AsMemory(0, length), cancellation).ConfigureAwait(false)) reply.Data = reply.Buffer;
                 break;
@@ -262,7 +261,7 @@ internal sealed class RequestStream : INearCaller
         if (reply.Buffer is { } buffer)
         {
             ArrayPool<byte>.Shared.Return(buffer);
-            if (reply.IsBudgeted) Give(reply.Request.LengthBytes);
+            Give(reply.Request.LengthBytes);
             reply.Buffer = null;
         }
 

@@ -1,4 +1,3 @@
-using System.Buffers;
 using Grid.Client;
 using Grid.Protocol;
 
@@ -10,8 +9,6 @@ namespace Grid.Node.Frontends.Nbd.Origins;
 /// </summary>
 internal sealed class OriginDevice : IExportDevice
 {
-    private const int PiecesAtOnce = 8;
-
     /// <summary>Units that are fetched at a time, each with a buffer.</summary>
     private const int FetchesAtOnce = 64;
 
@@ -45,7 +42,7 @@ internal sealed class OriginDevice : IExportDevice
     public async ValueTask<bool> ReadAsync(long offset, Memory<byte> destination, CancellationToken cancellation)
     {
         var clock = new RequestClock(_timeout);
-        await EachAsync(_layout.Split(offset, destination.Length, _layout.BatchPages), piece => ReadPieceAsync(piece, destination.Slice((int)piece.At, piece.Bytes), clock, cancellation), cancellation).ConfigureAwait(false);
+        await PieceWork.EachAsync(_layout.Split(offset, destination.Length, _layout.BatchPages), piece => ReadPieceAsync(piece, destination.Slice((int)piece.At, piece.Bytes), clock, cancellation), cancellation).ConfigureAwait(false);
         return true;
     }
 
@@ -53,7 +50,7 @@ internal sealed class OriginDevice : IExportDevice
     {
         RequireBlocks(offset, data.Length);
         var clock = new RequestClock(_timeout);
-        return EachAsync(_map.Split(offset, data.Length), piece =>
+        return PieceWork.EachAsync(_map.Split(offset, data.Length), piece =>
         {
             var part = data.Slice((int)piece.At, piece.Bytes);
             return _writer.WriteAsync(piece, part, () => _origin.WriteAsync(piece.Offset, part, clock), clock, cancellation);
@@ -64,7 +61,7 @@ internal sealed class OriginDevice : IExportDevice
     {
         RequireBlocks(offset, length);
         var clock = new RequestClock(_timeout);
-        return EachAsync(
+        return PieceWork.EachAsync(
             _map.Split(offset, length), piece => _writer.WriteAsync(piece, null, () => _origin.ZeroAsync(piece.Offset, piece.Bytes, keepsPages, clock), clock, cancellation), cancellation);
     }
 
@@ -78,40 +75,23 @@ internal sealed class OriginDevice : IExportDevice
         _fetches.Dispose();
     }
 
-    private static async ValueTask EachAsync<T>(IEnumerable<T> pieces, Func<T, ValueTask> action, CancellationToken cancellation)
-    {
-        var few = pieces.Take(2).ToArray();
-        if (few.Length == 1) await action(few[0]).ConfigureAwait(false);
-        else await Parallel.ForEachAsync(pieces, new ParallelOptions { MaxDegreeOfParallelism = PiecesAtOnce, CancellationToken = cancellation }, (piece, _) => action(piece)).ConfigureAwait(false);
-    }
-
-    private async ValueTask ReadPieceAsync(Piece piece, Memory<byte> destination, RequestClock clock, CancellationToken cancellation)
-    {
-        var bytes = piece.Pages * _map.PageBytes;
-        if (piece.Skip == 0 && piece.Bytes == bytes)
-        {
-            await ReadPagesAsync(piece, destination, clock, cancellation).ConfigureAwait(false);
-            return;
-        }
-
-        var whole = ArrayPool<byte>.Shared.Rent(bytes);
-        try
-        {
-            await ReadPagesAsync(piece, whole.AsMemory(0, bytes), clock, cancellation).ConfigureAwait(false);
-            whole.AsMemory(piece.Skip, piece.Bytes).CopyTo(destination);
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(whole);
-        }
-    }
+    private async ValueTask ReadPieceAsync(Piece piece, Memory<byte> destination, RequestClock clock, CancellationToken cancellation) =>
+        await PieceWork.ReadAsync(
+            piece,
+            _map.PageBytes,
+            destination,
+            async pages =>
+            {
+                await ReadPagesAsync(piece, pages, clock, cancellation).ConfigureAwait(false);
+                return true;
+            }).ConfigureAwait(false);
 
     private async ValueTask ReadPagesAsync(Piece piece, Memory<byte> pages, RequestClock clock, CancellationToken cancellation)
     {
         var hits = await GetAsync(piece, pages, cancellation).ConfigureAwait(false);
         if (hits.Count == piece.Pages) return;
         var missing = Enumerable.Range(0, piece.Pages).Where(page => !hits[page]).GroupBy(page => _map.UnitOf((int)piece.First + page));
-        await EachAsync(missing, async unit =>
+        await PieceWork.EachAsync(missing, async unit =>
         {
             var (first, last) = (unit.First(), unit.Last());
             await _fetches.WaitAsync(cancellation).ConfigureAwait(false);
