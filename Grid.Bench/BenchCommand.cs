@@ -60,10 +60,8 @@ internal static class BenchCommand
         var names = new Option<string[]>("--case") { Description = $"Only this case; repeatable. Cases: {string.Join(", ", DurableCase.All.Select(c => c.Name))}.", HelpName = "NAME", AllowMultipleArgumentsPerToken = true };
         var stores = new Option<DurableStore[]>("--store") { Description = "The Grid on this database only: sqlite, postgres. Both by default.", HelpName = "NAME" };
         var rounds = new Option<int?>("--rounds") { Description = "Rounds of each case; 5 by default, 3 with --quick.", HelpName = "N" };
-        var directory = new Option<DirectoryInfo>("--directory") { Description = "Where all servers keep their files: the disk that is measured. By default the folder for temporary files.", HelpName = "DIR", DefaultValueFactory = _ => TemporaryDirectory.Default };
-        var settings = new Option<string[]>("--set") { Description = "A setting of the Grid's nodes, as grid.journal.event-target=1MiB; repeatable.", HelpName = "NAME=VALUE" };
+        var (directory, settings) = (JournalCommands.Directory("all servers keep their"), JournalCommands.Settings("the Grid's nodes"));
         names.AcceptOnlyFromAmong([.. DurableCase.All.Select(c => c.Name)]);
-        directory.AcceptExistingOnly();
         var command = new Command("durable", "Acknowledged, durable puts: a persistent pool on SQLite and on PostgreSQL beside Redis with appendfsync always.") { quick, names, stores, rounds, directory, settings };
         command.SetAction((parse, cancellation) => GuardAsync(cancellation, token => DurableRun.RunAsync(
             new DurableOptions

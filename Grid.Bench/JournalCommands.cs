@@ -50,12 +50,16 @@ internal static class JournalCommands
         return command;
     }
 
-    private static Option<DirectoryInfo> Directory()
+    /// <summary>The option that says where files lie.</summary>
+    /// <param name="who">Whose files.</param>
+    internal static Option<DirectoryInfo> Directory(string who = "the node keeps its")
     {
-        var directory = new Option<DirectoryInfo>("--directory") { Description = "Where the node keeps its files: the disk that is measured. By default the folder for temporary files.", HelpName = "DIR", DefaultValueFactory = _ => TemporaryDirectory.Default };
+        var directory = new Option<DirectoryInfo>("--directory") { Description = $"Where {who} files: the disk that is measured. By default the folder for temporary files.", HelpName = "DIR", DefaultValueFactory = _ => TemporaryDirectory.Default };
         directory.AcceptExistingOnly();
         return directory;
     }
 
-    private static Option<string[]> Settings() => new("--set") { Description = "A setting of the node, as grid.journal.event-target=1MiB; repeatable.", HelpName = "NAME=VALUE" };
+    /// <summary>The option that sets what a node is told.</summary>
+    /// <param name="whose">Whose settings.</param>
+    internal static Option<string[]> Settings(string whose = "the node") => new("--set") { Description = $"A setting of {whose}, as grid.journal.event-target=1MiB; repeatable.", HelpName = "NAME=VALUE" };
 }

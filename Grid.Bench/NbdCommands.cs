@@ -1,6 +1,5 @@
 using System.CommandLine;
 using Grid.Bench.Commands;
-using Grid.Bench.Servers;
 
 namespace Grid.Bench;
 
@@ -12,9 +11,7 @@ internal static class NbdCommands
     {
         var quick = new Option<bool>("--quick") { Description = "Short rounds, noisier." };
         var rounds = new Option<int?>("--rounds") { Description = "Rounds of each case; 5 by default, 3 with --quick.", HelpName = "N" };
-        var directory = new Option<DirectoryInfo>("--directory") { Description = "Where the servers keep their files: the disk that is measured. By default the folder for temporary files.", HelpName = "DIR", DefaultValueFactory = _ => TemporaryDirectory.Default };
-        var settings = new Option<string[]>("--set") { Description = "A setting of the Grid's node, as grid.journal.event-target=1MiB; repeatable.", HelpName = "NAME=VALUE" };
-        directory.AcceptExistingOnly();
+        var (directory, settings) = (JournalCommands.Directory("the servers keep their"), JournalCommands.Settings());
         var command = new Command("nbd", "Block devices: fio's random reads and writes on an export of a persistent pool beside nbdkit in memory and nbd-server in memory and synced to the disk.") { quick, rounds, directory, settings };
         command.SetAction((parse, cancellation) => BenchCommand.GuardAsync(cancellation, token => NbdRun.RunAsync(
             new NbdOptions

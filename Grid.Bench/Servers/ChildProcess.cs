@@ -82,8 +82,8 @@ internal sealed partial class ChildProcess : IAsyncDisposable
         var start = Stopwatch.GetTimestamp();
         while (!await serves(cancellation))
         {
-            if (Ended) throw new BenchException($"{_name} ended with code {_process.ExitCode}: {string.Join(" | ", _lines)}");
-            if (Stopwatch.GetElapsedTime(start) > limit) throw new BenchException($"{_name} does not serve after {limit.TotalSeconds:0} s: {string.Join(" | ", _lines)}");
+            if (Ended) throw new BenchException($"{_name} ended with code {_process.ExitCode}: {Said}");
+            if (Stopwatch.GetElapsedTime(start) > limit) throw new BenchException($"{_name} does not serve after {limit.TotalSeconds:0} s: {Said}");
             await Task.Delay(10, cancellation);
         }
     }
@@ -124,7 +124,7 @@ internal sealed partial class ChildProcess : IAsyncDisposable
     {
         _process.StandardInput.Close();
         var code = await EndAsync(limit);
-        if (code != 0 || _lines.IsEmpty) throw new BenchException($"{_name} ended with code {code}: {string.Join(" | ", _lines)}");
+        if (code != 0 || _lines.IsEmpty) throw new BenchException($"{_name} ended with code {code}: {Said}");
         return _lines.Last();
     }
 
@@ -158,7 +158,7 @@ internal sealed partial class ChildProcess : IAsyncDisposable
         }
         catch (TimeoutException)
         {
-            throw new BenchException($"{_name} has not ended after {limit.TotalSeconds:0} s: {string.Join(" | ", _lines)}");
+            throw new BenchException($"{_name} has not ended after {limit.TotalSeconds:0} s: {Said}");
         }
 
         return _process.ExitCode;

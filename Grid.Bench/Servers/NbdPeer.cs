@@ -1,7 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 
 namespace Grid.Bench.Servers;
 
@@ -61,27 +59,12 @@ internal sealed class NbdPeer : IAsyncDisposable
         _directory?.Delete(recursive: true);
     }
 
-    /// <summary>Whether an NBD server greets on a loopback port.</summary>
-    private static async Task<bool> GreetsAsync(int port, CancellationToken cancellation)
-    {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        try
-        {
-            await socket.ConnectAsync(new IPEndPoint(IPAddress.Loopback, port), cancellation);
-            return await socket.ReceiveAsync(new byte[8], cancellation) > 0;
-        }
-        catch (SocketException)
-        {
-            return false;
-        }
-    }
-
     private static async Task<NbdPeer> ServesAsync(NbdPeer peer, int port, CancellationToken cancellation)
     {
         try
         {
             var begun = Stopwatch.GetTimestamp();
-            while (!await GreetsAsync(port, cancellation))
+            while (!await ChildProcess.ListensAsync(port, cancellation))
             {
                 if (Stopwatch.GetElapsedTime(begun) > StartLimit) throw new BenchException($"{peer.Uri} does not serve after {StartLimit.TotalSeconds:0} s: {peer._process.Said}");
                 await Task.Delay(20, cancellation);
